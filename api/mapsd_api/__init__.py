@@ -1,0 +1,1 @@
+"""The HTTP face of mapsd: a placeholder until the service is built."""

@@ -1,0 +1,53 @@
+"""Failure to ask; not knowing is an answer, not a failure.
+
+MapsdError
+├─ ParseError(source, line, reason)   a form nobody knows: a bug or a new kernel
+├─ ProcessGone(pid)                   exited, or the pid was reused
+├─ AccessDenied(what, needs)          the capability that is missing
+├─ KernelLacks(feature)               the running kernel has no such call
+└─ UsageError(message)                command line input
+"""
+
+
+class MapsdError(Exception):
+    """The root of every failure that mapsd raises."""
+
+
+class ParseError(MapsdError):
+    """A text of the kernel in a form nobody knows."""
+
+    def __init__(self, source: str, line: bytes, reason: str) -> None:
+        """Keep the source ("maps"), the line as printed and what is wrong with it."""
+        super().__init__(f"{source}: {reason}: {line[:200]!r}")
+        self.source, self.line, self.reason = source, line, reason
+
+
+class ProcessGone(MapsdError):
+    """The process exited, or its pid never existed."""
+
+    def __init__(self, pid: int, *, seen: bool) -> None:
+        """Keep the pid, and whether the process was seen alive before."""
+        super().__init__(f"{pid}: process exited during the lookup" if seen else f"{pid}: no such process")
+        self.pid, self.seen = pid, seen
+
+
+class AccessDenied(MapsdError):
+    """The kernel refused; *needs* names the capability that would help."""
+
+    def __init__(self, what: str, needs: str) -> None:
+        """Keep what was refused and the capability that is missing."""
+        super().__init__(f"{what}: permission denied: needs {needs}")
+        self.what, self.needs = what, needs
+
+
+class KernelLacks(MapsdError):
+    """The running kernel has no such call."""
+
+    def __init__(self, feature: str) -> None:
+        """Keep the name of the call."""
+        super().__init__(f"this kernel has no {feature}")
+        self.feature = feature
+
+
+class UsageError(MapsdError):
+    """The command line cannot be understood."""

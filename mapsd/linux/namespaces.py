@@ -1,0 +1,59 @@
+"""In which mount namespace a mount is: asked of every namespace of the machine."""
+
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+
+from mapsd.linux import syscalls
+from mapsd.linux.files import opened
+from mapsd.ports import Namespace
+
+# <linux/nsfs.h>, struct mnt_ns_info {size, mounts, id}: Linux 6.12.
+_NS_MNT_GET_INFO, _NS_MNT_GET_NEXT, _NS_MNT_GET_PREV = 0x8010B70A, 0x8010B70B, 0x8010B70C
+_INFO = struct.Struct("=IIQ")
+
+
+def place_of(fd: int, mount_id: int, own: bytes | None, *, complete: bool) -> Namespace:
+    """Return where the mount of *fd* is.
+
+    *own* is the text of the process's ns/mnt link; *complete* says whether the caller
+    sees every namespace (CAP_SYS_ADMIN in the initial user namespace).
+    """
+    if not complete:
+        return Namespace("unknown", "only CAP_SYS_ADMIN in the initial user namespace sees every mount namespace")
+    unique = syscalls.statx(fd, syscalls.STATX_MNT_ID_UNIQUE).mount_id
+    if unique is None or unique == mount_id:
+        return Namespace("unknown", "this kernel has no unique mount ids (Linux 6.8)")
+    try:
+        return _look(unique, own)
+    except OSError as error:
+        return Namespace("unknown", f"the mount namespaces cannot be listed: {error.strerror}")
+
+
+def _look(unique: int, own: bytes | None) -> Namespace:
+    for identity, link in _namespaces():
+        if syscalls.statmount_exists(unique, identity):
+            return Namespace("here" if link == own else "elsewhere")
+    return Namespace("nowhere")
+
+
+def _namespaces() -> Iterator[tuple[int, bytes]]:
+    with opened(os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)) as here:
+        info = fcntl.ioctl(here, _NS_MNT_GET_INFO, _INFO.pack(_INFO.size, 0, 0))
+        yield _INFO.unpack(info)[2], os.readlink(b"/proc/self/fd/%d" % here)
+        for step in (_NS_MNT_GET_PREV, _NS_MNT_GET_NEXT):
+            yield from _walk(os.dup(here), step)
+
+
+def _walk(fd: int, step: int) -> Iterator[tuple[int, bytes]]:
+    while True:
+        buffer = bytearray(_INFO.pack(_INFO.size, 0, 0))
+        try:
+            following = fcntl.ioctl(fd, step, buffer)
+        except FileNotFoundError:
+            return
+        finally:
+            os.close(fd)
+        fd = following
+        yield _INFO.unpack(buffer)[2], os.readlink(b"/proc/self/fd/%d" % fd)

@@ -1,0 +1,104 @@
+"""Page frames: whether a mapping and a candidate file share a page of the page cache.
+
+A page that is present in the target is compared with the same page of the candidate, mapped by us
+read-only. The target is read before and after, so a page that moves meanwhile is not taken for
+another. See Documentation/admin-guide/mm/pagemap.rst; bit 61 marks a file's page.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+
+from mapsd.linux import syscalls
+from mapsd.linux.files import opened
+from mapsd.linux.machine import LiveMachine
+from mapsd.model import Vma
+from mapsd.parse import pagemap
+from mapsd.ports import FileRef
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+PAGES_ASKED, PAGES_COMPARED, CHUNK = 1 << 18, 4, 4096
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOATIME | os.O_CLOEXEC | os.O_NOCTTY
+
+
+class LivePageFrames:
+    """The port PageFrames on a live system."""
+
+    def __init__(self, machine: LiveMachine) -> None:
+        """Compare mappings of the process that *machine* looks at."""
+        self._machine = machine
+
+    def compare(self, vma: Vma, candidate: FileRef) -> tuple[str, str]:
+        """Return "same", "different" or "silent", and what was seen or stood in the way."""
+        try:
+            with opened(self._machine.open(candidate, os.O_PATH | os.O_CLOEXEC)) as found:
+                return self._compare_opened(vma, found)
+        except OSError as error:
+            return "silent", f"the candidate cannot be opened: {error.strerror}"
+
+    def _compare_opened(self, vma: Vma, found: int) -> tuple[str, str]:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            return "different", "the candidate is not a regular file"
+        with opened(os.open(b"/proc/self/fd/%d" % found, _READ)) as fd:
+            return self._compare(vma, fd)
+
+    def _compare(self, vma: Vma, fd: int) -> tuple[str, str]:
+        refuted = ""
+        with opened(self._machine.process.open_pagemap()) as theirs, opened(_own_pagemap()) as ours:
+            present = 0
+            for page in _present(theirs, vma):
+                present += 1
+                verdict, detail = _compare_page(theirs, ours, fd, vma, page)
+                if verdict == "same":
+                    return verdict, detail
+                refuted = detail if verdict == "different" else refuted
+                if present == PAGES_COMPARED:
+                    break
+        if refuted:
+            return "different", refuted
+        if present:
+            return "silent", "page frames were not stable or hidden (they need CAP_SYS_ADMIN)"
+        return "silent", "no page of the file is present in the mapping"
+
+
+def _own_pagemap() -> int:
+    return os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _present(pagemap_fd: int, vma: Vma) -> Iterator[int]:
+    """Yield the numbers (in pages, from the start of the mapping) of present file pages."""
+    pages = min((vma.end - vma.start) // PAGE, PAGES_ASKED)
+    for first in range(0, pages, CHUNK):
+        count = min(CHUNK, pages - first)
+        data = os.pread(pagemap_fd, count * 8, (vma.start // PAGE + first) * 8)
+        for number, entry in enumerate(pagemap.parse(data), first):
+            if entry.present and entry.file:
+                yield number
+
+
+def _entry(pagemap_fd: int, address: int) -> pagemap.PageEntry:
+    data = pagemap.parse(os.pread(pagemap_fd, 8, address // PAGE * 8))
+    return data[0] if data else pagemap.PageEntry(present=False, file=False, frame=0)
+
+
+def _compare_page(theirs: int, ours: int, fd: int, vma: Vma, page: int) -> tuple[str, str]:
+    address, offset = vma.start + page * PAGE, vma.offset + page * PAGE
+    if offset >= os.fstat(fd).st_size:
+        # A mapped page of a file is dropped when the file shrinks: present means inside the file.
+        return "silent", f"page {offset // PAGE} lies behind the candidate's end"
+    before = _entry(theirs, address)
+    mapped = syscalls.mmap_page(fd, offset, PAGE)
+    try:
+        if not syscalls.mincore(mapped):
+            mine = 0
+        else:
+            syscalls.populate_read(mapped, PAGE)
+            mine = _entry(ours, mapped).frame
+    finally:
+        syscalls.munmap(mapped, PAGE)
+    if before != _entry(theirs, address) or not before.frame or not before.file:
+        return "silent", "the page moved or is hidden"
+    if mine == before.frame:
+        return "same", f"page {offset // PAGE} is frame {mine:#x} in both"
+    held = f"frame {mine:#x}" if mine else "not in memory"
+    return "different", f"page {offset // PAGE} is frame {before.frame:#x} in the mapping and {held} in the candidate"

@@ -1,0 +1,111 @@
+"""One process, read through one descriptor of its /proc directory, so that a reused pid can not mix two."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from mapsd.errors import AccessDenied, ProcessGone
+from mapsd.linux import syscalls
+from mapsd.linux.files import facts, found, opened
+from mapsd.model import FileFacts, Found, Refused, Vma
+from mapsd.parse import stat
+
+_O_PATH = os.O_PATH | os.O_CLOEXEC
+
+
+class ProcFs:
+    """The port Process on a live /proc. See proc(5)."""
+
+    def __init__(self, pid: int, thread: int | None = None) -> None:
+        """Open the directory of *pid* (or of its thread). Raises ProcessGone, AccessDenied."""
+        self.pid = pid
+        with self._translated("process", seen=False):
+            self._dir = os.open(f"/proc/{thread or pid}", _O_PATH | os.O_DIRECTORY)
+        self._root: int | None = None
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        os.close(self._dir)
+        if self._root is not None:
+            os.close(self._root)
+
+    @contextmanager
+    def _translated(self, what: str, *, seen: bool = True) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ESRCH}:
+                raise ProcessGone(self.pid, seen=seen) from error
+            if error.errno in {errno.EACCES, errno.EPERM}:
+                raise AccessDenied(f"{self.pid}: {what}", "CAP_SYS_PTRACE") from error
+            raise
+
+    def text(self, name: str) -> bytes:
+        """Return a whole file of the process's directory. Raises ProcessGone, AccessDenied."""
+        with self._translated(name), opened(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._dir)) as fd:
+            chunks = []
+            while chunk := os.read(fd, 1 << 17):
+                chunks.append(chunk)
+            return b"".join(chunks)
+
+    def stat(self) -> stat.Stat:
+        """Return the process's stat line."""
+        return stat.parse(self.text("stat"))
+
+    def target(self, name: str) -> bytes | None:
+        """Return the text of a magic link (exe, root, ns/mnt), None where it is hidden or empty."""
+        try:
+            return os.readlink(os.fsencode(name), dir_fd=self._dir)
+        except OSError:
+            # A kernel thread has no exe, a foreign process hides its root: the answer says null.
+            return None
+
+    def threads(self) -> list[int]:
+        """Return the ids of the process's threads."""
+        with self._translated("task"), opened(os.open("task", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._dir)) as fd:
+            return sorted(int(name) for name in os.listdir(fd))
+
+    def link(self, vma: Vma) -> bytes | None:
+        """Return the raw text of a map_files link."""
+        return self.target(_range(vma.start, vma.end))
+
+    def open_mapped(self, start: int, end: int, flags: int) -> int:
+        """Return a descriptor of what a map_files link opens now."""
+        return os.open(_range(start, end), flags, dir_fd=self._dir)
+
+    def open_named(self, path: bytes, flags: int) -> int:
+        """Return a descriptor of what *path* opens inside the process's root, never through a magic link."""
+        if self._root is None:
+            self._root = os.open("root", _O_PATH | os.O_DIRECTORY, dir_fd=self._dir)
+        inside = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
+        return syscalls.openat2(self._root, path, flags, inside)
+
+    def open_pagemap(self) -> int:
+        """Return a descriptor of the process's pagemap."""
+        return os.open("pagemap", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._dir)
+
+    def mapped(self, vma: Vma) -> Found:
+        """Return what the map_files link opens now. Needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN."""
+        return self._facts(lambda: self.open_mapped(vma.start, vma.end, _O_PATH), "CAP_CHECKPOINT_RESTORE")
+
+    def exe(self) -> Found:
+        """Return the executable: this link asks for no capability beyond reading maps."""
+        return self._facts(lambda: os.open("exe", _O_PATH, dir_fd=self._dir), "CAP_SYS_PTRACE")
+
+    def named(self, path: bytes) -> Found:
+        """Return what *path* opens inside the process's root."""
+        if b"\0" in path or len(path) > 4095:
+            return Refused("the path is longer than the kernel resolves")
+        return self._facts(lambda: self.open_named(path, _O_PATH), "CAP_SYS_PTRACE")
+
+    def _facts(self, opener: Callable[[], int], needs: str) -> Found:
+        def ask() -> FileFacts:
+            with opened(opener()) as fd:
+                return facts(fd)
+        with self._translated("file"):
+            return found(ask, needs)
+
+
+def _range(start: int, end: int) -> str:
+    return f"map_files/{start:x}-{end:x}"

@@ -1,0 +1,123 @@
+"""System calls that Python lacks, under the kernel's names: thin, each raises OSError."""
+
+import ctypes
+import os
+import struct
+from typing import NamedTuple
+
+from mapsd.model import DeviceId, Handle
+
+AT_EMPTY_PATH = 0x1000
+AT_HANDLE_FID = 0x200
+RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH, RESOLVE_IN_ROOT = 1, 2, 4, 8, 16
+STATX_BASIC_STATS, STATX_MNT_ID, STATX_MNT_ID_UNIQUE = 0x7FF, 0x1000, 0x4000
+PROT_READ, MAP_SHARED, MADV_POPULATE_READ = 1, 1, 22
+_SYS_STATX = {"x86_64": 332, "aarch64": 291, "riscv64": 291}
+_SYS_OPENAT2, _SYS_STATMOUNT = 437, 457
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
+_libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
+def _check(result: int) -> int:
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def openat2(dirfd: int, path: bytes, flags: int, resolve: int) -> int:
+    """Open *path* below *dirfd* (openat2(2), Linux 5.6) and return the descriptor."""
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, resolve)
+    return _check(_libc.syscall(_SYS_OPENAT2, dirfd, path, how, ctypes.c_size_t(len(how))))
+
+
+class Statx(NamedTuple):
+    """The fields of struct statx that mapsd reads; *mount_id* is None before Linux 5.8."""
+
+    mode: int
+    inode: int
+    size: int
+    nlink: int
+    device: DeviceId
+    rdev: DeviceId
+    mount_id: int | None
+
+
+_MACHINE = os.uname().machine
+
+
+def statx(dirfd: int, mask: int = STATX_MNT_ID) -> Statx:
+    """Return what the descriptor *dirfd* is. See statx(2)."""
+    buffer = ctypes.create_string_buffer(256)
+    _check(_libc.syscall(_SYS_STATX[_MACHINE], dirfd, b"", AT_EMPTY_PATH, STATX_BASIC_STATS | mask, buffer))
+    got, nlink, mode, inode, size = struct.unpack_from("=I12xI8xH2xQQ", buffer)
+    rmajor, rminor, major, minor, mount_id = struct.unpack_from("=IIIIQ", buffer, 128)
+    return Statx(mode, inode, size, nlink, DeviceId(major, minor), DeviceId(rmajor, rminor),
+                 mount_id if got & mask else None)
+
+
+def name_to_handle_at(fd: int) -> Handle:
+    """Return the handle by which the filesystem knows an open file; AT_HANDLE_FID is Linux 6.6."""
+    size = 128
+    buffer = ctypes.create_string_buffer(struct.pack("Ii", size, 0), 8 + size)
+    mount_id = ctypes.c_int()
+    _check(_libc.name_to_handle_at(fd, b"", buffer, ctypes.byref(mount_id), AT_EMPTY_PATH | AT_HANDLE_FID))
+    length, kind = struct.unpack_from("Ii", buffer)
+    return Handle(kind, buffer.raw[8:8 + length])
+
+
+def open_by_handle_at(mount_fd: int, handle: Handle, flags: int) -> int:
+    """Return a descriptor of the file that *handle* names. Needs CAP_DAC_READ_SEARCH."""
+    buffer = struct.pack("Ii", len(handle.data), handle.type) + handle.data
+    return _check(_libc.open_by_handle_at(mount_fd, buffer, flags | os.O_CLOEXEC))
+
+
+def statmount_exists(unique_id: int, namespace_id: int) -> bool:
+    """Return whether a mount is in a mount namespace (Linux 6.11). See statmount(2)."""
+    request = struct.pack("IIQQQ", 32, 0, unique_id, 1, namespace_id)
+    buffer = ctypes.create_string_buffer(4096)
+    try:
+        _check(_libc.syscall(_SYS_STATMOUNT, request, buffer, ctypes.c_size_t(4096), 0))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def mmap_page(fd: int, offset: int, length: int) -> int:
+    """Return the address of *length* bytes of a file, mapped shared and read-only."""
+    address = _libc.mmap(None, length, PROT_READ, MAP_SHARED, fd, offset)
+    if address in {None, ctypes.c_void_p(-1).value}:
+        _check(-1)
+    return int(address)
+
+
+def munmap(address: int, length: int) -> None:
+    """Remove a mapping of ours."""
+    _check(_libc.munmap(address, length))
+
+
+def mincore(address: int) -> bool:
+    """Return whether the page at *address* is in memory. See mincore(2)."""
+    vector = ctypes.create_string_buffer(1)
+    _check(_libc.mincore(address, 1, vector))
+    return bool(vector.raw[0] & 1)
+
+
+def populate_read(address: int, length: int) -> None:
+    """Fault a page of ours in without a SIGBUS where the file was truncated: OSError instead."""
+    if _libc.madvise(address, length, MADV_POPULATE_READ) == 0:
+        return
+    if ctypes.get_errno() != 22:  # EINVAL: before Linux 5.14
+        _check(-1)
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    try:
+        _check(_libc.write(writer, ctypes.c_void_p(address), ctypes.c_size_t(1)))
+    finally:
+        os.close(reader)
+        os.close(writer)

@@ -1,0 +1,189 @@
+"""The nouns: immutable values that every other module speaks in.
+
+Paths are bytes. Addresses and offsets are in bytes, page numbers in pages.
+"""
+
+from typing import NamedTuple
+
+
+class DeviceId(NamedTuple):
+    """A device number; maps prints it in hexadecimal, mountinfo in decimal."""
+
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        """Return the decimal form of mountinfo."""
+        return f"{self.major}:{self.minor}"
+
+
+class Vma(NamedTuple):
+    """One line of maps; *name* is the kernel's raw text. See proc_pid_maps(5)."""
+
+    start: int
+    end: int
+    perms: str
+    offset: int
+    device: DeviceId
+    inode: int
+    name: bytes
+
+
+class Mount(NamedTuple):
+    """One line of mountinfo, unescaped except *options* (the superblock's). See proc_pid_mountinfo(5)."""
+
+    id: int
+    parent: int
+    device: DeviceId
+    root: bytes
+    mount_point: bytes
+    fs_type: bytes
+    options: bytes
+
+
+class Handle(NamedTuple):
+    """A file handle: its type and bytes. See name_to_handle_at(2)."""
+
+    type: int
+    data: bytes
+
+
+class OverlayHandle(NamedTuple):
+    """The real file that an overlay names in its own handle (fs/overlayfs/overlayfs.h, struct ovl_fb)."""
+
+    upper: bool
+    uuid: bytes
+    handle: Handle
+
+
+class FileFacts(NamedTuple):
+    """What one file object is, read through one descriptor.
+
+    *kind* is file, directory, symlink, whiteout or other; *path* the name that the
+    observer's kernel gives it, empty when it gives none.
+    """
+
+    kind: str
+    st_dev: DeviceId
+    inode: int
+    nlink: int
+    size: int
+    mount_id: int
+    handle: Handle | None
+    path: bytes = b""
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+
+
+class Absent(NamedTuple):
+    """There is no such file."""
+
+
+class Refused(NamedTuple):
+    """The question was not answered: why, and which capability would help (empty: none known)."""
+
+    reason: str
+    needs: str = ""
+
+
+Found = FileFacts | Absent | Refused
+
+
+class OverlayOptions(NamedTuple):
+    """The layers and switches of one overlay mount, as its options name them."""
+
+    lower: tuple[bytes, ...]
+    data: tuple[bytes, ...]
+    upper: bytes | None
+    work: bytes | None
+    userxattr: bool
+    flags: tuple[tuple[str, str], ...]
+
+    def flag(self, name: str) -> str:
+        """Return the value of the switch *name*, empty when the kernel does not print it."""
+        return dict(self.flags).get(name, "")
+
+
+class LayerDir(NamedTuple):
+    """A layer's directory as the observer can open it."""
+
+    key: int
+    path: bytes
+    facts: FileFacts
+
+
+class Layer(NamedTuple):
+    """One layer of an overlay. *position* is the contract's `index`; *dir* is None when it cannot be opened."""
+
+    role: str
+    position: int
+    text: bytes
+    dir: LayerDir | None
+
+
+class Evidence(NamedTuple):
+    """One observation that was made for an answer."""
+
+    kind: str
+    detail: str
+
+
+class Backing(NamedTuple):
+    """The file that holds the data; what is not established is None."""
+
+    path: bytes | None
+    device: DeviceId | None
+    inode: int | None
+    fs_type: bytes | None
+    layer_role: str | None = None
+    layer_index: int | None = None
+    layer_path: bytes | None = None
+    through: "tuple[Backing, ...]" = ()
+    metadata: "Backing | None" = None
+
+
+class Answer(NamedTuple):
+    """What is known of one mapping: the contract's fields, undecoded."""
+
+    vma: Vma
+    kind: str
+    user_path: bytes | None = None
+    host_path: bytes | None = None
+    openable_path: bytes | None = None
+    mount: Mount | None = None
+    backing: Backing | None = None
+    state: str | None = None
+    proof: str = "none"
+    evidence: tuple[Evidence, ...] = ()
+    reason: str | None = None
+    needs: tuple[str, ...] = ()
+
+
+class ProcessFacts(NamedTuple):
+    """Who the process is. *start_time* is in clock ticks since boot; *root* as the observer names it."""
+
+    pid: int
+    start_time: int
+    name: bytes
+    uid: int
+    exe: bytes | None
+    mount_namespace: int | None
+    root: bytes | None
+
+
+class Skipped(NamedTuple):
+    """A part of a process that could not be read."""
+
+    what: str
+    reason: str
+    needs: str
+
+
+class ProcessAnswer(NamedTuple):
+    """Every mapping of one process; *as_of* in seconds since the epoch."""
+
+    process: ProcessFacts
+    release: str
+    shows: str | None
+    as_of: float
+    mappings: tuple[Answer, ...]
+    skipped: tuple[Skipped, ...] = ()

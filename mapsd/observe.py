@@ -1,0 +1,137 @@
+"""One process, asked and answered: read, decide, read again, until nothing changed in between."""
+
+import os
+import time
+from typing import NamedTuple
+
+from mapsd.errors import AccessDenied, MapsdError, ParseError, ProcessGone
+from mapsd.linux.machine import LiveMachine
+from mapsd.linux.pageframes import LivePageFrames
+from mapsd.linux.procfs import ProcFs
+from mapsd.model import Answer, FileFacts, ProcessAnswer, ProcessFacts, Skipped, Vma
+from mapsd.parse import maps, mountinfo, stat
+from mapsd.resolve.mounts import MountTable
+from mapsd.resolve.names import Scene
+from mapsd.resolve.vma import Resolver
+
+ATTEMPTS = 5
+_UNSTEADY = "the process's mappings, mounts or root changed each time they were read"
+
+
+class _Reading(NamedTuple):
+    """What must be the same before and after the questions."""
+
+    start_time: int
+    mountinfo: bytes
+    root: bytes | None
+    namespace: bytes | None
+    exe: bytes | None
+
+
+def lookup(pid: int) -> ProcessAnswer:
+    """Return every mapping of a process: user path, backing file, state and proof.
+
+    Raises ProcessGone (no such process, or it exited meanwhile), AccessDenied (maps may not be
+    read; *needs* names the capability) and ParseError (a text in a form nobody knows).
+    """
+    process = ProcFs(pid)
+    try:
+        line = process.stat()
+        answering = _living_thread(process, line)
+        if answering is not None:
+            process.close()
+            process = ProcFs(pid, answering)
+        return _observe(process, line)
+    finally:
+        process.close()
+
+
+def _living_thread(process: ProcFs, line: stat.Stat) -> int | None:
+    """Return a thread to ask where the leader has exited, None where the leader answers."""
+    if line.state not in "ZX":
+        return None
+    for thread in process.threads():
+        if thread == process.pid:
+            continue
+        try:
+            if stat.parse(process.text(f"task/{thread}/stat")).state not in "ZX":
+                return thread
+        except ProcessGone:
+            continue
+    return None
+
+
+def _read(process: ProcFs) -> _Reading:
+    try:
+        mounts = process.text("mountinfo")
+    except OSError:
+        # EINVAL: a zombie has no namespace any more.
+        mounts = b""
+    return _Reading(process.stat().start_time, mounts, process.target("root"), process.target("ns/mnt"),
+                    process.target("exe"))
+
+
+def _observe(process: ProcFs, line: stat.Stat) -> ProcessAnswer:
+    known: dict[Vma, Answer] = {}
+    before = _read(process)
+    vmas = _maps(process)
+    for _ in range(ATTEMPTS):
+        known.update(_answers(process, before, [vma for vma in vmas if vma not in known]))
+        after, again = _read(process), _maps(process)
+        if after == before and all(vma in known for vma in again if maps.kind_of(vma) == "file"):
+            return _answer(process, line, before, tuple(known.get(vma) or Answer(vma, maps.kind_of(vma))
+                                                        for vma in again))
+        if after != before:
+            known.clear()
+        before, vmas = after, again
+    return _answer(process, line, before, tuple(known.get(vma) or _unsteady(vma) for vma in vmas))
+
+
+def _maps(process: ProcFs) -> list[Vma]:
+    for _ in range(ATTEMPTS):
+        try:
+            return maps.parse(process.text("maps"))
+        except ParseError as error:
+            torn = error
+    raise torn
+
+
+def _unsteady(vma: Vma) -> Answer:
+    kind = maps.kind_of(vma)
+    return Answer(vma, kind, state="unknown", reason=_UNSTEADY) if kind == "file" else Answer(vma, kind)
+
+
+def _answers(process: ProcFs, reading: _Reading, vmas: list[Vma]) -> dict[Vma, Answer]:
+    machine = LiveMachine(process)
+    try:
+        top = process.named(b"/") if vmas else None
+        scene = Scene(process.pid, process, machine, MountTable(mountinfo.parse(reading.mountinfo)),
+                      MountTable(machine.mounts()), reading.root, top.mount_id if isinstance(top, FileFacts) else None)
+        resolver = Resolver(scene, LivePageFrames(machine))
+        return {vma: resolver.answer(vma) for vma in vmas}
+    finally:
+        machine.close()
+
+
+def _answer(process: ProcFs, line: stat.Stat, reading: _Reading, answers: tuple[Answer, ...]) -> ProcessAnswer:
+    skipped = []
+    if answers and reading.root is None:
+        skipped.append(Skipped("root", "permission denied", "CAP_SYS_PTRACE"))
+    facts = ProcessFacts(process.pid, line.start_time, line.name, stat.real_uid(process.text("status")), reading.exe,
+                         _namespace(reading.namespace), reading.root)
+    return ProcessAnswer(facts, os.uname().release, _shows(answers), time.time(), answers, tuple(skipped))
+
+
+def _namespace(link: bytes | None) -> int | None:
+    return int(link[5:-1]) if link is not None and link.startswith(b"mnt:[") else None
+
+
+def _shows(answers: tuple[Answer, ...]) -> str | None:
+    """Return what the kernel's device and inode mean for an overlay, from the mappings at hand."""
+    for answer in answers:
+        if answer.mount is not None and answer.mount.fs_type == b"overlay":
+            return "overlay-inode" if answer.vma.device == answer.mount.device else "backing-inode"
+    return None
+
+
+__all__ = ["AccessDenied", "MapsdError", "ProcessGone", "lookup"]

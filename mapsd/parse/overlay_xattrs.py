@@ -1,0 +1,35 @@
+"""The extended attributes by which overlayfs marks files (fs/overlayfs/overlayfs.h, enum ovl_xattr)."""
+
+from mapsd.model import Handle, OverlayHandle
+
+NAMES = ("opaque", "redirect", "metacopy", "whiteout", "origin")
+OVERLAY_FID = 0xF8  # OVL_FILEID_V1
+_MAGIC = 0xFB
+_UPPER, _BIG, _ANY = 4, 1, 2
+_PADDING, _HEADER = 3, 21  # struct ovl_fh pads struct ovl_fb, whose fixed part is 21 bytes
+
+
+def prefix(*, userxattr: bool) -> str:
+    """Return the prefix of the attributes; with userxattr only `user.overlay.` counts."""
+    return "user.overlay." if userxattr else "trusted.overlay."
+
+
+def overlay_handle(handle: Handle | None) -> OverlayHandle | None:
+    """Return the real file that an overlay's file handle names, None where it names none."""
+    if handle is None or handle.type != OVERLAY_FID:
+        return None
+    return origin(handle.data[_PADDING:])
+
+
+def origin(data: bytes) -> OverlayHandle | None:
+    """Return the file that an `origin` attribute names; None for an empty or a foreign one."""
+    if len(data) <= _HEADER or data[0] != 0 or data[1] != _MAGIC or data[2] != len(data):
+        return None
+    if data[3] & ~(_UPPER | _BIG | _ANY):
+        return None
+    return OverlayHandle(bool(data[3] & _UPPER), data[5:21], Handle(data[4], data[21:]))
+
+
+def is_opaque(value: bytes | None) -> bool:
+    """Return whether an `opaque` attribute hides the layers below (`y`; `x` marks xattr whiteouts)."""
+    return value is not None and value[:1] == b"y"

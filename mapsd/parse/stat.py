@@ -1,0 +1,32 @@
+"""/proc/PID/stat: the command name in parentheses, which may hold anything. See proc_pid_stat(5)."""
+
+from typing import NamedTuple
+
+from mapsd.errors import ParseError
+
+
+class Stat(NamedTuple):
+    """The state letter, the flags word and the start time in clock ticks since boot."""
+
+    name: bytes
+    state: str
+    flags: int
+    start_time: int
+
+
+def parse(text: bytes) -> Stat:
+    """Return name, state, flags and start time. Raises ParseError for a form nobody knows."""
+    opening, closing = text.find(b"("), text.rfind(b")")
+    fields = text[closing + 2:].split()
+    try:
+        return Stat(text[opening + 1:closing], fields[0].decode("ascii"), int(fields[6]), int(fields[19]))
+    except (ValueError, IndexError) as error:
+        raise ParseError("stat", text, "not a process") from error
+
+
+def real_uid(status: bytes) -> int:
+    """Return the real user id from a text of /proc/PID/status. See proc_pid_status(5)."""
+    for line in status.split(b"\n"):
+        if line.startswith(b"Uid:"):
+            return int(line.split()[1])
+    raise ParseError("status", status[:100], "no Uid line")

@@ -1,0 +1,101 @@
+"""The questions that the rules may ask: values in, values out, never a descriptor."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from mapsd.model import Found, Handle, LayerDir, Mount, OverlayHandle, Vma
+
+
+class ByVma(NamedTuple):
+    """What the process's map_files link of this mapping opens now."""
+
+    start: int
+    end: int
+
+
+class InRoot(NamedTuple):
+    """What this path opens inside the process's root."""
+
+    path: bytes
+
+
+class InLayer(NamedTuple):
+    """The file at a path inside a layer's directory."""
+
+    layer: LayerDir
+    path: bytes
+
+
+class ByHandle(NamedTuple):
+    """The file that a handle names, on the filesystem with this UUID."""
+
+    wanted: OverlayHandle
+
+
+FileRef = ByVma | InRoot | InLayer | ByHandle
+
+
+class Namespace(NamedTuple):
+    """Where a mount is: "here" (the process's own namespace), "elsewhere", "nowhere" or "unknown"."""
+
+    place: str
+    reason: str = ""
+
+
+class Process(Protocol):
+    """One process, as /proc shows it."""
+
+    def link(self, vma: Vma) -> bytes | None:
+        """Return the text of the mapping's map_files link, None where it cannot be read."""
+
+    def mapped(self, vma: Vma) -> Found:
+        """Return the file that the mapping's map_files link opens now (never the mapped bytes)."""
+
+    def exe(self) -> Found:
+        """Return the file that the process executes."""
+
+    def named(self, path: bytes) -> Found:
+        """Return what *path* opens inside the process's own root."""
+
+
+class Machine(Protocol):
+    """The observer's own view: files, layers, mounts."""
+
+    def mounts(self) -> Sequence[Mount]:
+        """Return the observer's mounts."""
+
+    def named(self, path: bytes) -> Found:
+        """Return what *path* opens for the observer."""
+
+    def directories(self, text: bytes, bases: Sequence[bytes]) -> Sequence[LayerDir]:
+        """Return the directories that a layer's text may name, each once."""
+
+    def entry(self, layer: LayerDir, path: bytes, prefix: str) -> Found:
+        """Return one file of a layer with its overlay attributes; symlinks are not followed."""
+
+    def by_handle(self, wanted: OverlayHandle, prefix: str) -> Found:
+        """Return the file that a handle names, on whatever mount its filesystem can be reached."""
+
+    def directory_by_handle(self, wanted: OverlayHandle) -> LayerDir | None:
+        """Return the directory that a handle names, to be asked for entries."""
+
+    def place_of(self, mount_id: int, ref: FileRef) -> Namespace:
+        """Return which mount namespace a mount is in."""
+
+    def default(self, switch: str) -> bool:
+        """Return the overlay module's default of a switch; True where it cannot be read."""
+
+    def reads_trusted(self) -> bool:
+        """Return whether trusted attributes are visible (CAP_SYS_ADMIN in the initial user namespace)."""
+
+
+class PageFrames(Protocol):
+    """Comparison of page frames."""
+
+    def compare(self, vma: Vma, candidate: FileRef) -> tuple[str, str]:
+        """Return "same", "different" or "silent", and what was seen or stood in the way."""
+
+
+def same_handle(one: Handle | None, other: Handle | None) -> bool:
+    """Return whether two handles are known and equal."""
+    return one is not None and one == other

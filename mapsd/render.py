@@ -1,0 +1,132 @@
+"""Answers become text: the readable table and the contract's JSON. No raw control byte leaves here."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from mapsd.model import Answer, Backing, Mount, ProcessAnswer
+
+CONFIDENCE = {"kernel-inode": "proven", "bpf": "proven", "page-frame": "proven", "build-id": "proven",
+              "sole-candidate": "proven", "lookup": "inferred", "none": "unknown"}
+
+
+def escaped(path: bytes) -> str:
+    r"""Return *path* as text: `\\` for a backslash, `\xHH` for control bytes and what is no UTF-8."""
+    text = path.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+    return "".join(_printable(char) for char in text) if not text.isprintable() else text
+
+
+def _printable(char: str) -> str:
+    if char.isprintable() or char == " ":
+        return char
+    code = ord(char)
+    if code < 0x20 or 0x7F <= code < 0xA0:
+        return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8"))
+    return char
+
+
+def confidence(answer: Answer) -> str:
+    """Return how sure the backing file is, from its proof."""
+    return CONFIDENCE[answer.proof]
+
+
+COLUMNS = ("ADDRESS", "PERMS", "STATE", "LAYER", "CONFIDENCE", "USER_PATH", "BACKING")
+
+
+def table(answer: ProcessAnswer) -> Iterator[str]:
+    """Yield the lines of the readable table: one row a mapping."""
+    rows = [COLUMNS, *(_row(mapping) for mapping in answer.mappings)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _row(mapping: Answer) -> tuple[str, ...]:
+    address = f"{mapping.vma.start:x}-{mapping.vma.end:x}"
+    if mapping.state is None:
+        return address, mapping.vma.perms, "-", "-", "-", f"[{mapping.kind}]", "-"
+    path = escaped(mapping.user_path) if mapping.user_path is not None else f"? {escaped(mapping.vma.name)}"
+    return (address, mapping.vma.perms, mapping.state, _layer(mapping.backing), confidence(mapping), path,
+            _where(mapping))
+
+
+def _layer(backing: Backing | None) -> str:
+    if backing is None or backing.layer_role is None:
+        return "-"
+    return backing.layer_role + ("" if backing.layer_index is None else f":{backing.layer_index}")
+
+
+def _where(mapping: Answer) -> str:
+    backing = mapping.backing
+    if backing is None:
+        return f"? {mapping.reason}"
+    if backing.path is not None:
+        return escaped(backing.path)
+    return f"(no name) {backing.device or '?'} inode {'?' if backing.inode is None else backing.inode}"
+
+
+def as_json(answer: ProcessAnswer) -> dict[str, Any]:
+    """Return the contract's object of one process."""
+    process = answer.process
+    moment = datetime.fromtimestamp(answer.as_of, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "schema": "mapsd/v1",
+        "process": {"pid": process.pid, "start_time": process.start_time, **_path("name", process.name),
+                    "uid": process.uid, **_path("exe", process.exe), "mount_namespace": process.mount_namespace,
+                    **_path("root", process.root)},
+        "container": None,
+        "kernel": {"release": answer.release, "shows": answer.shows},
+        "as_of": moment,
+        "mappings": [_mapping(mapping) for mapping in answer.mappings],
+        "skipped": [{"what": part.what, "reason": part.reason, "needs": part.needs} for part in answer.skipped],
+    }
+
+
+def _path(name: str, path: bytes | None) -> dict[str, Any]:
+    if path is None:
+        return {name: None}
+    text = escaped(path)
+    if text.encode("utf-8", "surrogateescape") == path:
+        return {name: text}
+    from base64 import b64encode  # noqa: PLC0415  (few paths need it)
+    return {name: text, f"{name}_base64": b64encode(path).decode("ascii")}
+
+
+def _mapping(mapping: Answer) -> dict[str, Any]:
+    vma = mapping.vma
+    is_file = mapping.kind == "file"
+    return {
+        "start": f"{vma.start:#x}", "end": f"{vma.end:#x}", "perms": vma.perms, "offset": vma.offset,
+        "kind": mapping.kind,
+        "shown": {**_path("path", vma.name), "device": str(vma.device), "inode": vma.inode},
+        **_path("user_path", mapping.user_path), **_path("host_path", mapping.host_path),
+        **_path("openable_path", mapping.openable_path),
+        "mount": _mount(mapping.mount), "backing": _backing(mapping.backing), "state": mapping.state,
+        "confidence": confidence(mapping) if is_file else None, "proof": mapping.proof if is_file else None,
+        "evidence": [{"kind": seen.kind, "detail": seen.detail} for seen in mapping.evidence],
+        "build_id": None, "reason": mapping.reason, "needs": list(mapping.needs) if mapping.needs else None,
+    }
+
+
+def _mount(mount: Mount | None) -> dict[str, Any] | None:
+    if mount is None:
+        return None
+    return {"id": mount.id, "device": str(mount.device), "fs_type": mount.fs_type.decode("utf-8", "backslashreplace"),
+            **_path("mount_point", mount.mount_point)}
+
+
+def _backing(backing: Backing | None) -> dict[str, Any] | None:
+    if backing is None:
+        return None
+    layer = None
+    if backing.layer_role is not None:
+        layer = {"role": backing.layer_role, "index": backing.layer_index, **_path("path", backing.layer_path),
+                 "digest": None}
+    found = {**_path("path", backing.path), "device": str(backing.device) if backing.device else None,
+             "inode": backing.inode, "fs_type": backing.fs_type.decode("ascii", "replace") if backing.fs_type else None,
+             "layer": layer}
+    if backing.through:
+        found["through"] = [_backing(outer) for outer in backing.through]
+    if backing.metadata is not None:
+        found["metadata"] = _backing(backing.metadata)
+    return found

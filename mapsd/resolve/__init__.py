@@ -1,0 +1,1 @@
+"""The rules: pure decisions that ask about files, layers and pages through ports."""

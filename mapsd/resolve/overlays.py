@@ -1,0 +1,117 @@
+"""One overlay: its layers as directories, and how surely they are the mounted ones."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mapsd.model import FileFacts, Found, Layer, LayerDir, Mount, OverlayOptions, Refused
+from mapsd.parse import overlay_options
+from mapsd.parse.overlay_xattrs import overlay_handle, prefix
+from mapsd.ports import same_handle
+from mapsd.resolve.mounts import is_below
+from mapsd.resolve.names import Scene
+
+OVERLAY = b"overlay"
+STORES = (b"/var/lib/containers/storage/overlay", b"/var/lib/docker/overlay2",
+          b"/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots")
+
+
+class Overlay(NamedTuple):
+    """An overlay superblock; *layers* is in the order of lookup.
+
+    *upper* is the verified directory of the upper layer, None where there is none or it was not found.
+    """
+
+    mount: Mount
+    options: OverlayOptions
+    layers: tuple[Layer, ...]
+    upper: LayerDir | None
+
+    @property
+    def prefix(self) -> str:
+        """Return the prefix of its attributes."""
+        return prefix(userxattr=self.options.userxattr)
+
+    def has_upper(self) -> bool:
+        """Return whether it was mounted with an upper layer."""
+        return self.options.upper is not None
+
+    def maybe(self, switch: str, scene: Scene) -> bool:
+        """Return whether *switch* may be on: the kernel prints it only where it differs from the module's default."""
+        shown = self.options.flag(switch)
+        return shown == "on" or (not shown and scene.machine.default(switch))
+
+    def lowers(self) -> tuple[Layer, ...]:
+        """Return the layers below the upper one."""
+        return tuple(layer for layer in self.layers if layer.role != "upper")
+
+
+def build(mount: Mount, scene: Scene) -> Overlay:
+    """Return the overlay of a mount, its layers opened where that is possible."""
+    options = overlay_options.parse(mount.options)
+    bases = tuple(dict.fromkeys(_bases(options, mount, scene)))
+    layers = []
+    upper = _verified_upper(mount, options, bases, scene)
+    if options.upper is not None:
+        layers.append(Layer("upper", 0, options.upper, upper))
+    below = [("lower", text) for text in options.lower] + [("data", text) for text in options.data]
+    for index, (role, text) in enumerate(below, 1):
+        found = scene.machine.directories(text, bases)
+        layers.append(Layer(role, index, text, found[0] if found else None))
+    return Overlay(mount, options, tuple(layers), upper)
+
+
+def _bases(options: OverlayOptions, mount: Mount, scene: Scene) -> Iterator[bytes]:
+    """Yield directories that a relative layer may be relative to: identity decides, this only proposes."""
+    for text in (options.upper, options.work, *options.lower):
+        if text is not None and text.startswith(b"/"):
+            yield from _ancestors(text)
+    for table in (scene.host, scene.table):
+        for other in table.of_device(mount.device):
+            yield from _ancestors(other.mount_point)
+    yield from STORES
+
+
+def _ancestors(path: bytes) -> Iterator[bytes]:
+    parts = path.split(b"/")
+    for end in range(len(parts), 1, -1):
+        yield b"/".join(parts[:end]) or b"/"
+
+
+def _verified_upper(mount: Mount, options: OverlayOptions, bases: tuple[bytes, ...], scene: Scene) -> LayerDir | None:
+    """Return the upper directory that the overlay's own root names by handle (Linux 6.6), None where none is named."""
+    if options.upper is None:
+        return None
+    root = _root_facts(mount, scene)
+    wanted = overlay_handle(root.handle) if root is not None else None
+    if wanted is None or not wanted.upper:
+        return None
+    found = scene.machine.directory_by_handle(wanted)
+    if found is not None:
+        return found
+    for directory in scene.machine.directories(options.upper, bases):
+        if same_handle(directory.facts.handle, wanted.handle):
+            return directory
+    return None
+
+
+def _root_facts(mount: Mount, scene: Scene) -> FileFacts | None:
+    for table, port in ((scene.table, scene.process), (scene.host, scene.machine)):
+        for other in table.of_device(mount.device):
+            if other.root == b"/":
+                seen = port.named(other.mount_point)
+                if isinstance(seen, FileFacts) and seen.mount_id == other.id:
+                    return seen
+    return None
+
+
+def ask_in(overlay: Overlay, scene: Scene, layer: Layer, path: bytes) -> Found:
+    """Return one entry of a layer, refused where the layer or its attributes cannot be seen."""
+    if layer.dir is None:
+        return Refused(f"the {layer.role} layer {layer.position} was not found", "CAP_DAC_READ_SEARCH")
+    return scene.machine.entry(layer.dir, path, overlay.prefix)
+
+
+def layer_of(overlay: Overlay, path: bytes) -> Layer | None:
+    """Return the one layer below the upper whose directory holds *path*, None where none or several do."""
+    found = [layer for layer in overlay.lowers() if layer.dir is not None and is_below(path, layer.dir.path)]
+    return found[0] if len(found) == 1 else None

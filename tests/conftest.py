@@ -1,0 +1,26 @@
+"""What every test shares."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REQUIRED = set(filter(None, os.environ.get("MAPSD_REQUIRE", "").split(",")))
+
+
+def missing(group: str, why: str) -> None:
+    """Skip, or fail where the group is required: a green run must not come from skipping."""
+    if group in REQUIRED:
+        pytest.fail(f"{group} is required: {why}")
+    pytest.skip(why)
+
+
+@pytest.fixture
+def root() -> None:
+    if os.geteuid() != 0:
+        missing("root", "needs root to mount overlays")
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    return Path(__file__).resolve().parent.parent
