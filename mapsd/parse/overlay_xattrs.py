@@ -30,6 +30,13 @@ def origin(data: bytes) -> OverlayHandle | None:
     return OverlayHandle(bool(data[3] & _UPPER), data[5:21], Handle(data[4], data[21:]))
 
 
+def index_name(wanted: OverlayHandle) -> bytes:
+    """Return the name of a lower file's entry in the index directory (ovl_get_index_name_fh)."""
+    little = _UPPER if wanted.upper else 0
+    fixed = bytes([0, _MAGIC, _HEADER + len(wanted.handle.data), little, wanted.handle.type])
+    return (fixed + wanted.uuid + wanted.handle.data).hex().encode()
+
+
 def is_opaque(value: bytes | None) -> bool:
     """Return whether an `opaque` attribute hides the layers below (`y`; `x` marks xattr whiteouts)."""
     return value is not None and value[:1] == b"y"

@@ -9,7 +9,7 @@ exists is read in the upper layer after the maps line; page frames settle what i
 from typing import NamedTuple
 
 from mapsd.model import Absent, Backing, DeviceId, Evidence, FileFacts, Found, Layer, OverlayHandle, Refused, Vma
-from mapsd.parse.overlay_xattrs import overlay_handle
+from mapsd.parse.overlay_xattrs import index_name, origin, overlay_handle
 from mapsd.ports import ByHandle, ByVma, FileRef, InLayer, PageFrames, same_handle
 from mapsd.resolve.lookup import Hit, Miss, Piece, Undecided, is_whiteout, lookup
 from mapsd.resolve.names import Place, Scene, same_file
@@ -56,30 +56,62 @@ def candidates(vma: Vma, place: Place, overlay: Overlay, path: bytes | None, sce
     *path* is the file's place inside the overlay; only a live name's is given.
     """
     wanted = overlay_handle(place.facts.handle) if place.facts is not None else None
-    if wanted is None or overlay.options.flag("nfs_export") == "on":
+    if wanted is None:
         return None
+    if wanted.upper and overlay.options.flag("nfs_export") == "on":
+        return _exported_upper(vma, wanted, overlay, path, scene)
     if wanted.upper:
-        return Candidates(None, _pure_upper(vma, wanted, overlay, path, scene), "yes")
+        return Candidates(None, _upper(vma, wanted, overlay, path, scene)[0], "yes")
     lower, facts = _lower(wanted, overlay, path, scene)
-    if path is None:
-        return Candidates(lower, None, "unknown", "an upper copy that was unlinked since looks like the lower file")
-    return _with_copy(lower, facts, overlay, path, scene)
+    if path is not None:
+        found = _with_copy(lower, facts, overlay, path, scene)
+    else:
+        found = Candidates(lower, None, "unknown", "an upper copy that was unlinked since looks like the lower file")
+    if found.copy == "unknown" and found.upper is None:
+        return found._replace(upper=_indexed(wanted, overlay, scene))
+    return found
 
 
-def _pure_upper(vma: Vma, wanted: OverlayHandle, overlay: Overlay, path: bytes | None, scene: Scene) -> Candidate:
+def _exported_upper(vma: Vma, wanted: OverlayHandle, overlay: Overlay, path: bytes | None, scene: Scene) -> Candidates:
+    # With nfs_export=on an upper file's handle is its own, also where it was copied up: its origin says from where.
+    upper, facts = _upper(vma, wanted, overlay, path, scene)
+    if facts is None or not scene.machine.reads_trusted():
+        return Candidates(None, upper, "unknown", "the upper file's origin cannot be read", "CAP_SYS_ADMIN")
+    source = dict(facts.xattrs).get("origin")
+    if source is None:
+        return Candidates(None, upper, "yes")
+    named = origin(source)
+    lower = _lower(named, overlay, path, scene)[0] if named is not None else None
+    return Candidates(lower, upper, "yes" if lower is not None else "unknown", "the upper file's origin was not found")
+
+
+def _indexed(wanted: OverlayHandle, overlay: Overlay, scene: Scene) -> Candidate | None:
+    """Return the upper copy of a lower hard link, which the index names by the lower file's handle."""
+    if overlay.options.work is None or not overlay.maybe("index", scene):
+        return None
+    for work in scene.machine.directories(overlay.options.work, overlay.bases):
+        entry = b"index/" + index_name(wanted)
+        found = scene.machine.entry(work, entry, overlay.prefix)
+        if isinstance(found, FileFacts) and found.kind == "file" and "metacopy" not in dict(found.xattrs):
+            return Candidate(backing_of(found, overlay.layers[0], scene), InLayer(work, entry))
+    return None
+
+
+def _upper(vma: Vma, wanted: OverlayHandle, overlay: Overlay, path: bytes | None,
+           scene: Scene) -> tuple[Candidate, FileFacts | None]:
     found: Found = Absent()
     if overlay.upper is not None and path is not None:
         found = scene.machine.entry(overlay.upper, path, overlay.prefix)
         if isinstance(found, FileFacts) and same_handle(found.handle, wanted.handle):
-            return Candidate(backing_of(found, overlay.layers[0], scene), InLayer(overlay.upper, path))
+            return Candidate(backing_of(found, overlay.layers[0], scene), InLayer(overlay.upper, path)), found
     found = scene.machine.by_handle(wanted, overlay.prefix)
     upper = overlay.layers[0]
     if isinstance(found, FileFacts):
-        return Candidate(backing_of(found, upper, scene), ByHandle(wanted))
+        return Candidate(backing_of(found, upper, scene), ByHandle(wanted)), found
     device = fs_type = None
     if overlay.upper is not None:
         device, fs_type = _filesystem(overlay.upper.facts, scene)
-    return Candidate(Backing(None, device, vma.inode, fs_type, "upper", 0, _path_of(upper)), None)
+    return Candidate(Backing(None, device, vma.inode, fs_type, "upper", 0, _path_of(upper)), None), None
 
 
 def _lower(wanted: OverlayHandle, overlay: Overlay, path: bytes | None,
@@ -191,7 +223,7 @@ def decide(vma: Vma, live: bool, found: Candidates, frames: PageFrames) -> Findi
     if live and found.copy == "no" and found.lower is not None:
         seen = Evidence("lookup", "the overlay's handle names this file, and the upper layer has no copy of its data")
         return _finding(found, found.lower, "sole-candidate", True, (seen,))
-    if live and found.lower is None and found.upper is not None:
+    if live and found.lower is None and found.upper is not None and found.copy == "yes":
         seen = Evidence("lookup", "the overlay's handle names an upper file that never had a lower one")
         return Finding(found.upper.backing, "sole-candidate", True, (seen,))
     return _by_frames(vma, live, found, frames)

@@ -25,6 +25,7 @@ class Overlay(NamedTuple):
     options: OverlayOptions
     layers: tuple[Layer, ...]
     upper: LayerDir | None
+    bases: tuple[bytes, ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -57,7 +58,7 @@ def build(mount: Mount, scene: Scene) -> Overlay:
     for index, (role, text) in enumerate(below, 1):
         found = scene.machine.directories(text, bases)
         layers.append(Layer(role, index, text, found[0] if found else None))
-    return Overlay(mount, options, tuple(layers), upper)
+    return Overlay(mount, options, tuple(layers), upper, bases)
 
 
 def _bases(options: OverlayOptions, mount: Mount, scene: Scene) -> Iterator[bytes]:

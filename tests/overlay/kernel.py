@@ -1,0 +1,71 @@
+"""mount(2) and friends for the scenes, inside the private mount namespace of the test run."""
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_libc = ctypes.CDLL(None, use_errno=True)
+MS_RDONLY, MS_BIND, MS_REC, MS_PRIVATE = 1, 4096, 16384, 1 << 18
+CLONE_NEWNS, MNT_DETACH = 0x20000, 2
+
+
+def _check(result: int, what: str) -> None:
+    if result:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def private_namespace() -> None:
+    """Leave the machine's mount namespace: nothing that is mounted here is seen outside."""
+    _check(_libc.unshare(CLONE_NEWNS), "unshare")
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+
+
+def mount(source: str | Path, target: str | Path, fs_type: str | None, flags: int = 0, data: str = "") -> None:
+    _check(_libc.mount(os.fsencode(source), os.fsencode(target), fs_type.encode() if fs_type else None,
+                       ctypes.c_ulong(flags), os.fsencode(data)), f"mount {fs_type} {data}")
+
+
+def umount(target: str | Path, flags: int = 0) -> None:
+    _check(_libc.umount2(os.fsencode(target), flags), f"umount {target}")
+
+
+@contextmanager
+def mounted(source: str | Path, target: Path, fs_type: str | None, flags: int = 0, data: str = "") -> Iterator[Path]:
+    """Mount for the time of the block."""
+    target.mkdir(parents=True, exist_ok=True)
+    mount(source, target, fs_type, flags, data)
+    try:
+        yield target
+    finally:
+        umount(target, MNT_DETACH)
+
+
+@contextmanager
+def loop_mounted(image: Path, target: Path, fs_type: str) -> Iterator[Path]:
+    """Mount a filesystem image on a loop device."""
+    target.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", fs_type, "-o", "loop", image, target], check=True)
+    try:
+        yield target
+    finally:
+        umount(target, MNT_DETACH)
+
+
+@contextmanager
+def filesystem(kind: str, where: Path) -> Iterator[Path]:
+    """Give an empty writable filesystem: tmpfs, ext4 or btrfs."""
+    if kind == "tmpfs":
+        with mounted("scene", where, "tmpfs") as path:
+            yield path
+        return
+    image = where.with_suffix(".img")
+    make = {"ext4": ["mkfs.ext4", "-q", "-F"], "btrfs": ["mkfs.btrfs", "-q", "-f"]}[kind]
+    with image.open("wb") as file:
+        file.truncate((128 if kind == "btrfs" else 32) << 20)
+    subprocess.run([*make, image], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with loop_mounted(image, where, kind) as path:
+        yield path

@@ -1,0 +1,50 @@
+"""A mapper process that is brought into an exact state, and what it really has in memory."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Self
+
+PAGE = 4096
+
+
+class Refused(OSError):
+    """The process's own system call failed."""
+
+
+class Target:
+    """One mapper process; ended by pid at the end."""
+
+    def __init__(self, program: Path) -> None:
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = self.process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait(10)
+
+    def ask(self, command: str, *arguments: object) -> int:
+        words = [os.fsencode(a).hex() if isinstance(a, Path | bytes) else str(a) for a in arguments]
+        self.process.stdin.write(" ".join([command, *words]).encode() + b"\n")
+        self.process.stdin.flush()
+        word, value = self.process.stdout.readline().split()
+        if word == b"err":
+            raise Refused(int(value), os.strerror(int(value)))
+        return int(value, 16)
+
+    def map(self, path: Path | bytes, mode: str = "s", page: int = 0, pages: int = 1) -> int:
+        """Return the address of a new mapping."""
+        return self.ask("map", mode, path, page, pages)
+
+    def memory(self, address: int, length: int = PAGE) -> bytes:
+        """Return what the process has in memory: the oracle."""
+        with open(f"/proc/{self.pid}/mem", "rb", 0) as file:
+            return os.pread(file.fileno(), length, address)
+
+    def inside(self, path: str | bytes) -> bytes:
+        """Return how the observer reaches a path of the process's root."""
+        return b"/proc/%d/root" % self.pid + os.fsencode(path)
