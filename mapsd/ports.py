@@ -36,7 +36,11 @@ FileRef = ByVma | InRoot | InLayer | ByHandle
 
 
 class Namespace(NamedTuple):
-    """Where a mount is: "here" (the process's own namespace), "elsewhere", "nowhere" or "unknown"."""
+    """Where a mount is.
+
+    "here" (the process's own namespace), "elsewhere", "nowhere" (it has left every one), "private" (in none, and
+    with the flags of a clone that an overlay makes of a lower layer), or "unknown".
+    """
 
     place: str
     reason: str = ""

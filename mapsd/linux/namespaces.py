@@ -26,9 +26,16 @@ def place_of(fd: int, mount_id: int, own: bytes | None, *, complete: bool) -> Na
     if unique is None or unique == mount_id:
         return Namespace("unknown", "this kernel has no unique mount ids (Linux 6.8)")
     try:
-        return _look(unique, own)
+        place = _look(unique, own)
+        return Namespace("private") if place.place == "nowhere" and _is_layer_clone(fd) else place
     except OSError as error:
         return Namespace("unknown", f"the mount namespaces cannot be listed: {error.strerror}")
+
+
+def _is_layer_clone(fd: int) -> bool:
+    # ovl_get_layers() makes its clones of the lowers read-only and noatime (fs/overlayfs/super.c).
+    wanted = os.ST_RDONLY | os.ST_NOATIME
+    return os.fstatvfs(fd).f_flag & wanted == wanted
 
 
 def _look(unique: int, own: bytes | None) -> Namespace:

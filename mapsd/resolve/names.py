@@ -6,7 +6,7 @@ from typing import NamedTuple
 from mapsd.model import Absent, FileFacts, Found, Mount, Refused, Vma
 from mapsd.parse.escape import DELETED, readings
 from mapsd.ports import ByVma, Machine, Process
-from mapsd.resolve.mounts import MountTable, strip_root
+from mapsd.resolve.mounts import MountTable, inside, strip_root
 
 NEEDS_LINK = "CAP_CHECKPOINT_RESTORE"
 
@@ -26,9 +26,10 @@ class Scene(NamedTuple):
 class Place(NamedTuple):
     """Where the mapping's file is, seen from the process.
 
-    *verdict* is live (the path opens this very file), a state of the contract, nested (a private
-    clone of a lower layer), or unknown with a reason. *facts* are the mapping's own, read through
-    map_files or through the path once identity was confirmed; None where neither worked.
+    *verdict* is live (the path opens this very file), a state of the contract, nowhere or private (see
+    Namespace), or unknown with a reason. *facts* are the mapping's own, read through
+    map_files or through the path once identity was confirmed; None where neither worked. *inner* is a live
+    file's path inside its filesystem.
     """
 
     verdict: str
@@ -38,6 +39,7 @@ class Place(NamedTuple):
     reason: str = ""
     needs: str = ""
     detail: str = ""
+    inner: bytes | None = None
 
 
 def locate(vma: Vma, scene: Scene) -> Place:
@@ -57,14 +59,23 @@ def _texts(vma: Vma, scene: Scene) -> Iterator[bytes]:
         yield from readings(vma.name)
 
 
-def _own_names(texts: list[bytes], scene: Scene) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (text, name inside the process's root), the literal reading first."""
+class Reading(NamedTuple):
+    """One way to read the shown path: the mark that was cut off, the observer's text and the process's name."""
+
+    cut: bytes
+    text: bytes
+    name: bytes
+
+
+def _own_names(texts: list[bytes], scene: Scene) -> Iterator[Reading]:
+    """Yield the readings inside the process's root, the literal ones first."""
     for cut in (b"", DELETED):
         for text in texts:
             if text.endswith(cut):
-                name = strip_root(text[:len(text) - len(cut)], scene.root)
+                whole = text[:len(text) - len(cut)]
+                name = strip_root(whole, scene.root)
                 if name is not None and name != b"/":
-                    yield cut, name
+                    yield Reading(cut, whole, name)
 
 
 def same_file(one: Found, other: FileFacts) -> bool:
@@ -74,28 +85,38 @@ def same_file(one: Found, other: FileFacts) -> bool:
 
 def _with_link(vma: Vma, mapped: FileFacts, texts: list[bytes], scene: Scene) -> Place:
     mount = scene.table.by_id(mapped.mount_id) or scene.host.by_id(mapped.mount_id)
-    seen = [(cut, name, scene.process.named(name)) for cut, name in _own_names(texts, scene)]
-    for cut, name, found in seen:
+    seen = [(reading, scene.process.named(reading.name)) for reading in _own_names(texts, scene)]
+    for reading, found in seen:
         if isinstance(found, FileFacts) and same_file(found, mapped) and found.mount_id == mapped.mount_id:
-            if not cut and name.endswith(DELETED) and mapped.nlink > 1:
+            if not reading.cut and reading.name.endswith(DELETED) and mapped.nlink > 1:
                 return Place("unknown", None, mapped, mount, "the name ends in ' (deleted)' and the file has other "
                              "links: the kernel prints the same for either name")
-            return Place("live", name, mapped, mount)
+            return Place("live", reading.name, mapped, mount, inner=_inner(mapped.mount_id, reading, scene))
     return _elsewhere(vma, mapped, mount, seen, scene)
 
 
-def _elsewhere(vma: Vma, mapped: FileFacts, mount: Mount | None, seen: list[tuple[bytes, bytes, Found]],
+def _inner(mount_id: int, reading: Reading, scene: Scene) -> bytes | None:
+    # A process that was chrooted below a mount's root does not list that mount: the observer may.
+    for table, path in ((scene.table, reading.name), (scene.host, reading.text)):
+        mount = table.by_id(mount_id)
+        if mount is not None:
+            return inside(mount, path)
+    return None
+
+
+def _elsewhere(vma: Vma, mapped: FileFacts, mount: Mount | None, seen: list[tuple[Reading, Found]],
                scene: Scene) -> Place:
     here = scene.table.by_id(mapped.mount_id) is not None or mapped.mount_id == scene.root_mount
     if not here:
         space = scene.machine.place_of(mapped.mount_id, ByVma(vma.start, vma.end))
         if space.place == "unknown":
             return Place("unknown", None, mapped, mount, space.reason, "CAP_SYS_ADMIN")
-        if space.place == "nowhere":
-            return Place("nowhere", None, mapped, None)
-    for _, name, found in seen:
-        if same_file(found, mapped):
-            return Place("live", name, mapped, mount, detail="the path reaches the same file through another mount")
+        if space.place in {"nowhere", "private"}:
+            return Place(space.place, None, mapped, None)
+    for reading, found in seen:
+        if isinstance(found, FileFacts) and same_file(found, mapped):
+            return Place("live", reading.name, mapped, mount, detail="the path reaches the same file through "
+                         "another mount", inner=_inner(found.mount_id, reading, scene))
     if not here:
         return Place("unreachable", None, mapped, mount)
     if not seen:
@@ -109,9 +130,9 @@ def _outside(mapped: FileFacts, mount: Mount | None, scene: Scene) -> Place:
     return Place("unreachable", None, mapped, mount)
 
 
-def _gone(mapped: FileFacts, mount: Mount | None, seen: list[tuple[bytes, bytes, Found]], scene: Scene) -> Place:
-    marked = [entry for entry in seen if entry[0]]
-    _, name, found = marked[0] if marked else seen[0]
+def _gone(mapped: FileFacts, mount: Mount | None, seen: list[tuple[Reading, Found]], scene: Scene) -> Place:
+    marked = [entry for entry in seen if entry[0].cut]
+    (_, _, name), found = marked[0] if marked else seen[0]
     if scene.root_mount is None or len(marked or seen) > 1:
         return Place("unknown", None, mapped, mount, "the name can be read in more than one way")
     if scene.table.leads_to(name, scene.root_mount) != mapped.mount_id:
@@ -127,25 +148,25 @@ def _without_link(vma: Vma, refused: Found, texts: list[bytes], scene: Scene) ->
     if isinstance(refused, Absent):
         return Place("unknown", None, None, None, "the mapping went away while it was asked about")
     needs = NEEDS_LINK
-    for cut, name in _own_names(texts, scene):
-        if cut:
+    for reading in _own_names(texts, scene):
+        if reading.cut:
             continue
-        found = scene.process.named(name)
+        found = scene.process.named(reading.name)
         mount = scene.table.by_id(found.mount_id) if isinstance(found, FileFacts) else None
         if not isinstance(found, FileFacts) or mount is None:
             continue
         if mount.device == vma.device and found.inode == vma.inode and found.kind == "file":
-            return _claimed(name, found, mount, scene)
+            return _claimed(reading, found, mount, scene)
     return Place("unknown", None, None, None, "the path that the kernel shows does not open this file, "
                  "and map_files may not be followed", needs)
 
 
-def _claimed(name: bytes, found: FileFacts, mount: Mount, scene: Scene) -> Place:
+def _claimed(reading: Reading, found: FileFacts, mount: Mount, scene: Scene) -> Place:
     """Accept a path by superblock and inode alone, where no other mount could print the same."""
-    if name.endswith(DELETED) and found.nlink > 1:
+    if reading.name.endswith(DELETED) and found.nlink > 1:
         return Place("unknown", None, None, None, "the name ends in ' (deleted)' and the file has other links")
     overlays = {other.device for other in scene.table.all if other.fs_type == b"overlay"}
     if mount.fs_type == b"overlay" and len(overlays) > 1:
         return Place("unknown", None, None, None, "several overlays are mounted: a nested one prints the name and "
                      "inode of the inner one", NEEDS_LINK)
-    return Place("live", name, found, mount)
+    return Place("live", reading.name, found, mount, inner=_inner(found.mount_id, reading, scene))

@@ -18,7 +18,8 @@ STORES = (b"/var/lib/containers/storage/overlay", b"/var/lib/docker/overlay2",
 class Overlay(NamedTuple):
     """An overlay superblock; *layers* is in the order of lookup.
 
-    *upper* is the verified directory of the upper layer, None where there is none or it was not found.
+    *upper* is the verified directory of the upper layer, None where there is none or it was not found;
+    *guess* the one that its text names: what is found there counts only once a page frame or inode confirms it.
     """
 
     mount: Mount
@@ -26,6 +27,7 @@ class Overlay(NamedTuple):
     layers: tuple[Layer, ...]
     upper: LayerDir | None
     bases: tuple[bytes, ...] = ()
+    guess: LayerDir | None = None
 
     @property
     def prefix(self) -> str:
@@ -40,6 +42,11 @@ class Overlay(NamedTuple):
         """Return whether *switch* may be on: the kernel prints it only where it differs from the module's default."""
         shown = self.options.flag(switch)
         return shown == "on" or (not shown and scene.machine.default(switch))
+
+    def guessed(self) -> tuple[Layer, ...]:
+        """Return the layers with the upper directory that its text names."""
+        return tuple(layer if layer.role != "upper" else layer._replace(dir=self.upper or self.guess)
+                     for layer in self.layers)
 
     def lowers(self) -> tuple[Layer, ...]:
         """Return the layers below the upper one."""
@@ -58,7 +65,8 @@ def build(mount: Mount, scene: Scene) -> Overlay:
     for index, (role, text) in enumerate(below, 1):
         found = scene.machine.directories(text, bases)
         layers.append(Layer(role, index, text, found[0] if found else None))
-    return Overlay(mount, options, tuple(layers), upper, bases)
+    named = scene.machine.directories(options.upper, bases) if options.upper is not None else ()
+    return Overlay(mount, options, tuple(layers), upper, bases, named[0] if named else None)
 
 
 def _bases(options: OverlayOptions, mount: Mount, scene: Scene) -> Iterator[bytes]:

@@ -3,9 +3,7 @@
 from typing import TYPE_CHECKING
 
 from mapsd.model import Answer, Backing, Evidence, FileFacts, Layer, Mount, Vma
-from mapsd.parse.escape import DELETED
-from mapsd.parse.overlay_xattrs import overlay_handle
-from mapsd.ports import ByVma, InLayer
+from mapsd.ports import ByVma, InLayer, InRoot
 from mapsd.resolve import backing as rules
 from mapsd.resolve.backing import Finding
 from mapsd.resolve.lookup import Hit, Piece, lookup
@@ -28,7 +26,7 @@ def by_kernel_inode(vma: Vma, overlay: Overlay, path: bytes | None, scene: Scene
     bare = Backing(None, vma.device, vma.inode, mounts[0].fs_type)
     if path is None:
         return Finding(bare, "kernel-inode", None, seen)
-    now = _hit(overlay.layers, overlay, path, scene)
+    now = _hit(overlay.guessed(), overlay, path, scene)
     if now is None:
         return Finding(bare, "kernel-inode", None, seen, "the overlay's layers cannot be looked up")
     for piece, agrees in ((now, True), (_hit(overlay.lowers(), overlay, path, scene), False)):
@@ -50,7 +48,7 @@ def by_lookup(vma: Vma, overlay: Overlay, path: bytes | None, resolver: "Resolve
     verdict, detail = frames.compare(vma, ByVma(vma.start, vma.end))
     evidence = (Evidence("page-frame", f"what the overlay's file reads now: {detail}"),)
     agrees = {"same": True, "different": False}.get(verdict) if path is not None else None
-    for layers in (overlay.layers, overlay.lowers()) if path is not None else ():
+    for layers in (overlay.guessed(), overlay.lowers()) if path is not None else ():
         piece = _hit(layers, overlay, path or b"", scene)
         if piece is None or piece.layer.dir is None:
             continue
@@ -79,7 +77,7 @@ def bottoms(vma: Vma, piece: Piece, resolver: "Resolver") -> list[rules.Candidat
     below = inside(mount, piece.facts.path)
     found = rules.candidates(vma._replace(inode=piece.facts.inode), place, inner, below, scene)
     if found is None:
-        deeper = _hit(inner.layers, inner, below, scene) if below is not None else None
+        deeper = _hit(inner.guessed(), inner, below, scene) if below is not None else None
         return [_through(one, piece, scene) for one in bottoms(vma, deeper, resolver)] if deeper else []
     return [_through(one, piece, scene) for one in (found.lower, found.upper) if one is not None]
 
@@ -114,14 +112,14 @@ def nested(vma: Vma, place: Place, above: list[tuple[Mount, Overlay]], resolver:
                for layer in layers_on(overlay, place, vma, scene)]
     finding = _inner_finding(vma, place, text, options, resolver)
     reason = "a nested overlay: the kernel keeps the inner name only"
-    answers = [_outer_name(mount, overlay, layer, text, place, scene) for mount, overlay, layer in options]
-    sure = {answer for answer in answers if answer is not None}
+    names = [_outer_name(vma, option, text, place, resolver) for option in options]
+    sure = {name for name in names if name is not None}
     if len(sure) != 1:
         return _assemble(vma, place._replace(verdict="unknown", reason=reason), finding, scene)
-    path, copied, mount = sure.pop()
-    agrees = False if copied else finding.agrees
+    path, agrees, mount = sure.pop()
+    seen = Evidence("lookup", f"the outer overlay's {'file' if agrees else 'upper copy'} at this path was compared")
     return _assemble(vma, place._replace(verdict="live", path=path, mount=mount),
-                     finding._replace(agrees=agrees), scene)
+                     finding._replace(agrees=agrees, evidence=(*finding.evidence, seen)), scene)
 
 
 def _inner_finding(vma: Vma, place: Place, text: bytes, options: list[tuple[Mount, Overlay, Layer]],
@@ -150,23 +148,29 @@ def _inner_finding(vma: Vma, place: Place, text: bytes, options: list[tuple[Moun
     return Finding(None, "none", None, (), "the inner overlay's layers were not found")
 
 
-def _outer_name(mount: Mount, overlay: Overlay, layer: Layer, text: bytes, place: Place,
-                scene: Scene) -> tuple[bytes, bool, Mount] | None:
-    """Return (user path, copied up in the outer overlay, mount) where the outer overlay confirms the inner name."""
-    if place.facts is None or not is_below(text, mount.root) or text.endswith(DELETED):
+def _outer_name(vma: Vma, option: tuple[Mount, Overlay, Layer], text: bytes, place: Place,
+                resolver: "Resolver") -> tuple[bytes, bool, Mount] | None:
+    """Return (user path, whether it still has this data, mount) where the outer overlay confirms the inner name.
+
+    The outer overlay names no lower file by handle and keeps no link to it: what its path opens is
+    compared by page frame, and a copy is known by the inode number that it keeps of the lower file.
+    """
+    mount, overlay, layer = option
+    scene = resolver.scene
+    if place.facts is None or not is_below(text, mount.root):
         return None
     path = b"/" + join(mount.mount_point, rest(text, mount.root))
     seen = scene.process.named(path)
-    if not isinstance(seen, FileFacts) or seen.mount_id != mount.id:
+    low = _hit(overlay.lowers(), overlay, join(text), scene)
+    if not isinstance(seen, FileFacts) or seen.mount_id != mount.id or low is None:
         return None
-    inner_text = join(text)
-    now = _hit(overlay.layers, overlay, inner_text, scene)
-    low = _hit(overlay.lowers(), overlay, inner_text, scene)
-    if low is None or now is None or low.layer != layer or not same_file(low.facts, place.facts):
+    if low.layer != layer or not same_file(low.facts, place.facts):
         return None
-    if same_file(now.facts, place.facts):
-        return path, False, mount
-    pure = overlay_handle(seen.handle)
-    if (pure is not None and pure.upper) or seen.inode != place.facts.inode:
-        return None
-    return path, True, mount
+    if not overlay.has_upper():
+        return path, True, mount
+    verdict, _ = resolver.frames.compare(vma, InRoot(path))
+    if verdict == "same":
+        return path, True, mount
+    copy = scene.machine.entry(overlay.guess, join(text), overlay.prefix) if overlay.guess is not None else None
+    kept = isinstance(copy, FileFacts) and copy.inode != seen.inode and seen.inode == place.facts.inode
+    return (path, False, mount) if verdict == "different" and kept else None

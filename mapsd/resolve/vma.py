@@ -6,7 +6,7 @@ from mapsd.parse.overlay_xattrs import OVERLAY_FID
 from mapsd.ports import PageFrames
 from mapsd.resolve import stacked
 from mapsd.resolve.backing import Finding, candidates, decide
-from mapsd.resolve.mounts import inside, join, rest
+from mapsd.resolve.mounts import join, rest
 from mapsd.resolve.names import Place, Scene, locate
 from mapsd.resolve.overlays import OVERLAY, Overlay, build
 
@@ -32,7 +32,9 @@ class Resolver:
         if place.facts is not None and place.facts.kind != "file":
             return Answer(vma, "device" if place.facts.kind in {"device", "whiteout"} else "other")
         if place.verdict == "nowhere":
-            return self._nowhere(vma, place)
+            return _assemble(vma, place._replace(verdict="detached"), self._unmounted(vma, place), self.scene)
+        if place.verdict == "private":
+            return self._private(vma, place)
         return self._placed(vma, place)
 
     def overlay(self, mount: Mount) -> Overlay:
@@ -73,7 +75,7 @@ class Resolver:
         """Return a path by which the observer opens the same file, found through a mount of the same filesystem."""
         if place.path is None or place.facts is None:
             return None
-        below = inside(mount, place.path)
+        below = place.inner
         tries = [place.path]
         if below is not None:
             tries += [join_point(other, below) for other in self.scene.host.of_device(mount.device)
@@ -88,7 +90,7 @@ class Resolver:
     def _overlaid(self, vma: Vma, place: Place, mount: Mount) -> Finding:
         overlay = self.overlay(mount)
         live = place.verdict == "live"
-        path = inside(mount, place.path) if live and place.path is not None else None
+        path = place.inner if live else None
         if vma.device != mount.device:
             return stacked.by_kernel_inode(vma, overlay, path, self.scene)
         found = candidates(vma, place, overlay, path, self.scene)
@@ -96,20 +98,14 @@ class Resolver:
             return stacked.by_lookup(vma, overlay, path, self)
         return decide(vma, live and path is not None, found, self.frames)
 
-    def _nowhere(self, vma: Vma, place: Place) -> Answer:
-        """Answer for a mount in no namespace: detached, or the private clone of another overlay's lower layer."""
-        finding = self._unmounted(vma, place)
+    def _private(self, vma: Vma, place: Place) -> Answer:
+        """Answer for the private clone of an overlay's lower layer: the kernel names the inner file only."""
         outers = [(mount, self.overlay(mount)) for mount in self.scene.table.all if mount.fs_type == OVERLAY]
-        unseen = any(layer.dir is None for _, overlay in outers for layer in overlay.layers)
         above = [(mount, overlay) for mount, overlay in outers if stacked.layers_on(overlay, place, vma, self.scene)]
         if above:
             return stacked.nested(vma, place, above, self)
-        if unseen:
-            reason = "the mount is in no namespace: unmounted, or below an overlay whose layers cannot be opened"
-            place = place._replace(verdict="unknown", reason=reason, needs="CAP_DAC_READ_SEARCH")
-        else:
-            place = place._replace(verdict="detached")
-        return _assemble(vma, place, finding, self.scene)
+        reason = "the mount is in no namespace: a read-only one that was unmounted, or a layer of an unseen overlay"
+        return _assemble(vma, place._replace(verdict="unknown", reason=reason), self._unmounted(vma, place), self.scene)
 
     def _unmounted(self, vma: Vma, place: Place) -> Finding:
         mount = self._mount_of(vma)

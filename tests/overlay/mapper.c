@@ -35,8 +35,11 @@ static char *unhex(char *text) {
 
 static long mapped(char mode, int fd, long page, long pages) {
     int writable = mode == 'w' || mode == 'd';
-    volatile char *at = mmap(NULL, (size_t)(pages * PAGE), PROT_READ | (writable ? PROT_WRITE : 0),
-                             mode == 'p' || mode == 'd' ? MAP_PRIVATE : MAP_SHARED, fd, page * PAGE);
+    int share = mode == 'p' || mode == 'd' ? MAP_PRIVATE : MAP_SHARED;
+    /* Guard pages on both sides: neighbours of one file would become one VMA. */
+    char *room = mmap(NULL, (size_t)((pages + 2) * PAGE), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    volatile char *at = mmap(room + PAGE, (size_t)(pages * PAGE), PROT_READ | (writable ? PROT_WRITE : 0),
+                             share | MAP_FIXED, fd, page * PAGE);
     int error = errno;
     close(fd);
     errno = error;
