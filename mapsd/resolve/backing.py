@@ -37,6 +37,7 @@ class Candidates(NamedTuple):
     reason: str = ""
     needs: str = ""
     metadata: Backing | None = None
+    unlinked: Backing | None = None
 
 
 class Finding(NamedTuple):
@@ -58,6 +59,18 @@ def candidates(vma: Vma, place: Place, overlay: Overlay, path: bytes | None, sce
     wanted = overlay_handle(place.facts.handle) if place.facts is not None else None
     if wanted is None:
         return None
+    return _found(vma, wanted, overlay, path, scene)._replace(unlinked=_unlinked(overlay, scene))
+
+
+def _unlinked(overlay: Overlay, scene: Scene) -> Backing:
+    """Return what is known of an upper copy that no name leads to any more."""
+    device = fs_type = None
+    if overlay.upper is not None:
+        device, fs_type = _filesystem(overlay.upper.facts, scene)
+    return Backing(None, device, None, fs_type, "upper", 0, _path_of(overlay.layers[0]))
+
+
+def _found(vma: Vma, wanted: OverlayHandle, overlay: Overlay, path: bytes | None, scene: Scene) -> Candidates:
     if wanted.upper and overlay.options.flag("nfs_export") == "on":
         return _exported_upper(vma, wanted, overlay, path, scene)
     if wanted.upper:
@@ -108,10 +121,7 @@ def _upper(vma: Vma, wanted: OverlayHandle, overlay: Overlay, path: bytes | None
     upper = overlay.layers[0]
     if isinstance(found, FileFacts):
         return Candidate(backing_of(found, upper, scene), ByHandle(wanted)), found
-    device = fs_type = None
-    if overlay.upper is not None:
-        device, fs_type = _filesystem(overlay.upper.facts, scene)
-    return Candidate(Backing(None, device, vma.inode, fs_type, "upper", 0, _path_of(upper)), None), None
+    return Candidate(_unlinked(overlay, scene)._replace(inode=vma.inode), None), None
 
 
 def _lower(wanted: OverlayHandle, overlay: Overlay, path: bytes | None,
@@ -248,7 +258,8 @@ def _by_frames(vma: Vma, live: bool, found: Candidates, frames: PageFrames) -> F
     if up == "same" and low != "same" and found.upper is not None:
         return Finding(found.upper.backing, "page-frame", True if live else None, evidence)
     if now == "same" and low == "different" and up != "different":
-        return Finding(_unlinked_copy(found), "page-frame", agrees, evidence)
+        backing = found.upper.backing if found.upper is not None else found.unlinked
+        return Finding(backing, "page-frame", agrees, evidence)
     if found.lower is None and found.upper is not None and now == "same":
         return Finding(found.upper.backing, "page-frame", agrees, evidence)
     details = "; ".join(f"{item.detail}" for item in evidence)
@@ -260,12 +271,6 @@ def _by_frames(vma: Vma, live: bool, found: Candidates, frames: PageFrames) -> F
 def _needed(evidence: tuple[Evidence, ...]) -> str:
     text = " ".join(item.detail for item in evidence)
     return "a page of the mapping in memory" if "no page of the file is present" in text else NEEDS_FRAMES
-
-
-def _unlinked_copy(found: Candidates) -> Backing:
-    if found.upper is not None:
-        return found.upper.backing
-    return Backing(None, None, None, None, "upper", 0, None)
 
 
 def _compare(vma: Vma, ref: FileRef | None, what: str, frames: PageFrames,

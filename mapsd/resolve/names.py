@@ -131,17 +131,28 @@ def _outside(mapped: FileFacts, mount: Mount | None, scene: Scene) -> Place:
 
 
 def _gone(mapped: FileFacts, mount: Mount | None, seen: list[tuple[Reading, Found]], scene: Scene) -> Place:
+    """Return the place of a file whose shown name opens something else, or nothing."""
     marked = [entry for entry in seen if entry[0].cut]
-    (_, _, name), found = marked[0] if marked else seen[0]
-    if scene.root_mount is None or len(marked or seen) > 1:
+    plain = [entry for entry in seen if not entry[0].cut]
+    if scene.root_mount is None or len(marked) > 1 or len(plain) > 1:
         return Place("unknown", None, mapped, mount, "the name can be read in more than one way")
-    if scene.table.leads_to(name, scene.root_mount) != mapped.mount_id:
-        return Place("covered", name, mapped, mount)
+    leads = [scene.table.leads_to(reading.name, scene.root_mount) for reading, _ in (*marked, *plain)]
     if not marked:
-        return Place("unknown", None, mapped, mount, "the path no longer opens this file, and no mark says why")
+        verdict = "covered" if leads[0] != mapped.mount_id else "unknown"
+        reason = "" if verdict == "covered" else "the path no longer opens this file, and no mark says why"
+        return Place(verdict, plain[0][0].name if verdict == "covered" else None, mapped, mount, reason)
+    (reading, found), (_, literal) = marked[0], plain[0]
+    hidden = [lead != mapped.mount_id for lead in leads]
+    if hidden[1] or isinstance(literal, Refused):
+        # The file may be one that is really named "… (deleted)", alive under the mount.
+        if hidden[0] and hidden[1]:
+            return Place("covered", None, mapped, mount)
+        return Place("unknown", None, mapped, mount, "a mount hides whether the name really ends in ' (deleted)'")
+    if hidden[0]:
+        return Place("covered", reading.name, mapped, mount)
     if isinstance(found, Refused):
         return Place("unknown", None, mapped, mount, f"the name cannot be looked up: {found.reason}", found.needs)
-    return Place("deleted" if isinstance(found, Absent) else "replaced", name, mapped, mount)
+    return Place("deleted" if isinstance(found, Absent) else "replaced", reading.name, mapped, mount)
 
 
 def _without_link(vma: Vma, refused: Found, texts: list[bytes], scene: Scene) -> Place:

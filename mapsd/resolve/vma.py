@@ -1,6 +1,6 @@
 """From one mapping to its answer: the order of the steps."""
 
-from mapsd.model import Answer, Backing, Evidence, FileFacts, Mount, OverlayOptions, Vma
+from mapsd.model import Answer, Backing, Evidence, FileFacts, Layer, Mount, OverlayOptions, Vma
 from mapsd.parse.maps import kind_of
 from mapsd.parse.overlay_xattrs import OVERLAY_FID
 from mapsd.ports import PageFrames
@@ -118,7 +118,8 @@ class Resolver:
             overlay = self.overlay(mount)
         else:
             unknown = OverlayOptions((), (), b"", None, userxattr=False, flags=())
-            overlay = Overlay(Mount(0, 0, vma.device, b"/", b"/", OVERLAY, b""), unknown, (), None)
+            layers = (Layer("upper", 0, b"", None),)
+            overlay = Overlay(Mount(0, 0, vma.device, b"/", b"/", OVERLAY, b""), unknown, layers, None)
         found = candidates(vma, place, overlay, None, self.scene)
         if found is None:
             return Finding(None, "none", None, (), "the overlay's handle does not say which file this is")

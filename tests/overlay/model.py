@@ -93,10 +93,11 @@ class Shadow:
     def state(self, mapping: Mapping) -> str:
         """Return the contract's state of a mapping while its mount is in the namespace."""
         node = mapping.node
-        if node.covered():
+        there = self.find(node.path())
+        if node.covered() or (there is not None and there.covered()):
             return "covered"
         if node.dead:
-            return "replaced" if self.find(node.path()) else "deleted"
+            return "replaced" if there else "deleted"
         assert node.file is not None
         return "current" if node.file.data is mapping.data else "copied-up"
 

@@ -1,13 +1,14 @@
 """Random histories on real overlays against the shadow: no answer may be wrong, whatever is asked."""
 
 import os
+import shutil
 from collections import Counter
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
@@ -43,14 +44,16 @@ class Histories(RuleBasedStateMachine):
     mapper: Path
     grounds: dict[str, tuple[Path, Path]]
 
-    @initialize(kind=st.sampled_from(sorted(KINDS)))
-    def start(self, kind):
-        self.kind, self.shadow, self.mappings = kind, Shadow(), []
+    @initialize(kind=st.sampled_from(sorted(KINDS)), ending=st.sampled_from(["", "detach", "chroot"]))
+    def start(self, kind, ending):
+        self.kind, self.ending, self.shadow, self.mappings = kind, ending, Shadow(), []
         self.stack = ExitStack()
         lowers, uppers = self.grounds[kind]
         number = next(serial)
         self.lower, self.upper = lowers / str(number), uppers / f"{number}u"
         self.merged = self.lab / f"merged{number}"
+        for made in (self.lower, self.upper, self.merged):
+            self.stack.callback(shutil.rmtree, made, ignore_errors=True)
         for path in (self.lower / "1", self.lower / "2", self.upper / "u", self.upper / "w", self.merged):
             path.mkdir(parents=True)
         for index, directory, names in ((1, "", NAMES[:2]), (2, "", NAMES[2:]), (1, "x", NAMES[:3]), (2, "y", NAMES[3:])):
@@ -73,7 +76,7 @@ class Histories(RuleBasedStateMachine):
             self.shadow.add(parent, name, Data(index, identity(path)))
 
     def bytes(self):
-        return b"".join(b"%d page %d".ljust(PAGE, b".") % (next(serial), page) for page in range(2))
+        return b"".join((b"%d page %d" % (next(serial), page)).ljust(PAGE, b".") for page in range(2))
 
     def pick(self, number, want):
         found = [node for node in self.shadow.root.walk() if want(node) and not node.covered()]
@@ -211,7 +214,7 @@ class Histories(RuleBasedStateMachine):
             self.check_one(mapping, answers[mapping.address], state(mapping), root)
 
     def check_one(self, mapping, found, state, root):
-        about = (self.kind, mapping, state, found)
+        about = "\n".join(map(str, (self.kind, mapping.node.path(), mapping.data, mapping.mode, state, found)))
         seen[found["state"]] += 1
         seen[f"proof {found['proof']}"] += 1
         path = os.path.normpath(f"{self.merged}{mapping.node.path()}").removeprefix(root)
@@ -231,7 +234,9 @@ class Histories(RuleBasedStateMachine):
             assert found["reason"], about
             assert not present, about
             return
-        assert found["state"] != "unknown" or not present, about
+        # A name that ends in the kernel's own mark: the text is the same for two names.
+        ambiguous = "(deleted)" in (found["reason"] or "") and mapping.node.name.endswith(" (deleted)")
+        assert found["state"] != "unknown" or not present or ambiguous, about
         layer = backing["layer"]
         assert layer["role"] == mapping.data.role, about
         unnamed = found["state"] == "detached" and layer["index"] is None
@@ -249,12 +254,11 @@ class Histories(RuleBasedStateMachine):
             return
         with self.stack:
             self.check(self.shadow.state)
-            ending = next(serial) % 3
-            if ending == 1:
+            if self.ending == "detach":
                 kernel.umount(self.merged, kernel.MNT_DETACH)
                 self.stack.callback(kernel.mount, "none", self.merged, "tmpfs")
                 self.check(lambda _: "detached")
-            elif ending == 2:
+            elif self.ending == "chroot":
                 self.chroot()
 
     def chroot(self):
@@ -281,7 +285,7 @@ def grounds(lab):
 def test_no_history_ends_in_a_wrong_answer(lab, mapper, grounds, capsys):
     Histories.lab, Histories.mapper, Histories.grounds = lab, mapper, grounds
     rules = settings(max_examples=HISTORIES, stateful_step_count=STEPS, deadline=None, database=None,
-                     suppress_health_check=list(HealthCheck), print_blob=False)
+                     suppress_health_check=list(HealthCheck), phases=[Phase.generate])
     run_state_machine_as_test(Histories, settings=rules)
     with capsys.disabled():
         print(f"\n{HISTORIES} histories:", ", ".join(f"{name} {number}" for name, number in sorted(seen.items())))
