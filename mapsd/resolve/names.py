@@ -150,9 +150,18 @@ def _gone(mapped: FileFacts, mount: Mount | None, seen: list[tuple[Reading, Foun
         return Place("unknown", None, mapped, mount, "a mount hides whether the name really ends in ' (deleted)'")
     if hidden[0]:
         return Place("covered", reading.name, mapped, mount)
+    if not _rooted_at_mount(scene):
+        # A directory of the same name may have been made anew, and the process's root be that one.
+        return Place("unknown", None, mapped, mount, "the process's root is a directory inside a mount: whether the "
+                     "deleted name lay below it is not known")
     if isinstance(found, Refused):
         return Place("unknown", None, mapped, mount, f"the name cannot be looked up: {found.reason}", found.needs)
     return Place("deleted" if isinstance(found, Absent) else "replaced", reading.name, mapped, mount)
+
+
+def _rooted_at_mount(scene: Scene) -> bool:
+    root = None if scene.root_mount is None else scene.table.by_id(scene.root_mount)
+    return scene.root is not None and root is not None and root.mount_point == b"/"
 
 
 def _without_link(vma: Vma, refused: Found, texts: list[bytes], scene: Scene) -> Place:

@@ -235,7 +235,9 @@ class Histories(RuleBasedStateMachine):
             assert not present, about
             return
         # A name that ends in the kernel's own mark: the text is the same for two names.
-        ambiguous = "(deleted)" in (found["reason"] or "") and mapping.node.name.endswith(" (deleted)")
+        reason = found["reason"] or ""
+        ambiguous = "(deleted)" in reason and mapping.node.name.endswith(" (deleted)")
+        ambiguous |= mapping.node.dead and "root is a directory" in reason
         assert found["state"] != "unknown" or not present or ambiguous, about
         layer = backing["layer"]
         assert layer["role"] == mapping.data.role, about
