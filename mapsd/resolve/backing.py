@@ -29,6 +29,7 @@ class Candidates(NamedTuple):
     """What the mapping may hold.
 
     *copy* says whether an upper copy with data of its own exists: yes, no, or unknown with *reason*.
+    *pure_upper* says that there never was a lower file; without it a lower of None was only not found.
     """
 
     lower: Candidate | None
@@ -38,6 +39,7 @@ class Candidates(NamedTuple):
     needs: str = ""
     metadata: Backing | None = None
     unlinked: Backing | None = None
+    pure_upper: bool = False
 
 
 class Finding(NamedTuple):
@@ -74,7 +76,7 @@ def _found(vma: Vma, wanted: OverlayHandle, overlay: Overlay, path: bytes | None
     if wanted.upper and overlay.options.flag("nfs_export") == "on":
         return _exported_upper(vma, wanted, overlay, path, scene)
     if wanted.upper:
-        return Candidates(None, _upper(vma, wanted, overlay, path, scene)[0], "yes")
+        return Candidates(None, _upper(vma, wanted, overlay, path, scene)[0], "yes", pure_upper=True)
     lower, facts = _lower(wanted, overlay, path, scene)
     if path is not None:
         found = _with_copy(lower, facts, overlay, path, scene)
@@ -92,7 +94,7 @@ def _exported_upper(vma: Vma, wanted: OverlayHandle, overlay: Overlay, path: byt
         return Candidates(None, upper, "unknown", "the upper file's origin cannot be read", "CAP_SYS_ADMIN")
     source = dict(facts.xattrs).get("origin")
     if source is None:
-        return Candidates(None, upper, "yes")
+        return Candidates(None, upper, "yes", pure_upper=True)
     named = origin(source)
     lower = _lower(named, overlay, path, scene)[0] if named is not None else None
     return Candidates(lower, upper, "yes" if lower is not None else "unknown", "the upper file's origin was not found")
@@ -233,7 +235,7 @@ def decide(vma: Vma, live: bool, found: Candidates, frames: PageFrames) -> Findi
     if live and found.copy == "no" and found.lower is not None:
         seen = Evidence("lookup", "the overlay's handle names this file, and the upper layer has no copy of its data")
         return _finding(found, found.lower, "sole-candidate", True, (seen,))
-    if live and found.lower is None and found.upper is not None and found.copy == "yes":
+    if live and found.pure_upper and found.upper is not None:
         seen = Evidence("lookup", "the overlay's handle names an upper file that never had a lower one")
         return Finding(found.upper.backing, "sole-candidate", True, (seen,))
     return _by_frames(vma, live, found, frames)
@@ -260,7 +262,7 @@ def _by_frames(vma: Vma, live: bool, found: Candidates, frames: PageFrames) -> F
     if now == "same" and low == "different" and up != "different":
         backing = found.upper.backing if found.upper is not None else found.unlinked
         return Finding(backing, "page-frame", agrees, evidence)
-    if found.lower is None and found.upper is not None and now == "same":
+    if found.pure_upper and found.upper is not None and now == "same":
         return Finding(found.upper.backing, "page-frame", agrees, evidence)
     details = "; ".join(f"{item.detail}" for item in evidence)
     reason = found.reason or "the mapping may hold the lower file or its upper copy"

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from tests.overlay import kernel
+from tests.overlay.capabilities import LACKING, asked_lacking
 from tests.overlay.conftest import asked
-from tests.overlay.model import Data, Mapping, Node, Shadow, identity
+from tests.overlay.model import Data, Mapping, Shadow, identity
 from tests.overlay.target import PAGE, Target
 
 HISTORIES = int(os.environ.get("MAPSD_HISTORIES", "220"))
@@ -56,7 +57,8 @@ class Histories(RuleBasedStateMachine):
             self.stack.callback(shutil.rmtree, made, ignore_errors=True)
         for path in (self.lower / "1", self.lower / "2", self.upper / "u", self.upper / "w", self.merged):
             path.mkdir(parents=True)
-        for index, directory, names in ((1, "", NAMES[:2]), (2, "", NAMES[2:]), (1, "x", NAMES[:3]), (2, "y", NAMES[3:])):
+        lots = (1, "", NAMES[:2]), (2, "", NAMES[2:]), (1, "x", NAMES[:3]), (2, "y", NAMES[3:])
+        for index, directory, names in lots:
             self.lay(index, directory, names)
         data = f"lowerdir={self.lower}/1:{self.lower}/2,upperdir={self.upper}/u,workdir={self.upper}/w{KINDS[kind][2]}"
         kernel.mount("overlay", self.merged, "overlay", 0, data)
@@ -211,9 +213,16 @@ class Histories(RuleBasedStateMachine):
     def check(self, state, root=""):
         answers = asked(self.target.pid)
         for mapping in self.mappings:
-            self.check_one(mapping, answers[mapping.address], state(mapping), root)
+            self.check_one(mapping, answers[mapping.address], state(mapping), root, present=mapping.mode in "sp")
 
-    def check_one(self, mapping, found, state, root):
+    def check_lacking(self, state, root=""):
+        """Put the same questions without capabilities: more is unknown, nothing is wrong."""
+        for numbers in LACKING.values():
+            answers = asked_lacking(self.target.pid, numbers)
+            for mapping in self.mappings:
+                self.check_one(mapping, answers[mapping.address], state(mapping), root, present=False)
+
+    def check_one(self, mapping, found, state, root, *, present):
         about = "\n".join(map(str, (self.kind, mapping.node.path(), mapping.data, mapping.mode, state, found)))
         seen[found["state"]] += 1
         seen[f"proof {found['proof']}"] += 1
@@ -225,11 +234,10 @@ class Histories(RuleBasedStateMachine):
             shown = found["user_path"].encode().decode("unicode_escape").encode("latin-1").decode() \
                 if "user_path_base64" in found else found["user_path"]
             assert shown == path, about
-        self.check_backing(mapping, found, about)
+        self.check_backing(mapping, found, about, present)
 
-    def check_backing(self, mapping, found, about):
+    def check_backing(self, mapping, found, about, present):
         backing = found["backing"]
-        present = mapping.mode in "sp"
         if backing is None:
             assert found["reason"], about
             assert not present, about
@@ -241,7 +249,7 @@ class Histories(RuleBasedStateMachine):
         assert found["state"] != "unknown" or not present or ambiguous, about
         layer = backing["layer"]
         assert layer["role"] == mapping.data.role, about
-        unnamed = found["state"] == "detached" and layer["index"] is None
+        unnamed = layer["index"] is None and (found["state"] == "detached" or not present)
         assert unnamed or layer["index"] == mapping.data.index, about
         device, inode = mapping.data.device_inode
         if backing["inode"] is not None:
@@ -256,10 +264,12 @@ class Histories(RuleBasedStateMachine):
             return
         with self.stack:
             self.check(self.shadow.state)
+            self.check_lacking(self.shadow.state)
             if self.ending == "detach":
                 kernel.umount(self.merged, kernel.MNT_DETACH)
                 self.stack.callback(kernel.mount, "none", self.merged, "tmpfs")
                 self.check(lambda _: "detached")
+                self.check_lacking(lambda _: "detached")
             elif self.ending == "chroot":
                 self.chroot()
 
@@ -268,9 +278,15 @@ class Histories(RuleBasedStateMachine):
         if inner is None:
             return
         self.target.ask("chroot", self.real(inner))
-        below = lambda node: node is inner or (node.parent is not None and below(node.parent))
-        self.check(lambda mapping: self.shadow.state(mapping) if below(mapping.node) else "unreachable",
-                   str(self.real(inner)))
+
+        def below(node):
+            return node is inner or (node.parent is not None and below(node.parent))
+
+        def state(mapping):
+            return self.shadow.state(mapping) if below(mapping.node) else "unreachable"
+
+        self.check(state, str(self.real(inner)))
+        self.check_lacking(state, str(self.real(inner)))
 
 
 @pytest.fixture(scope="module")
@@ -279,8 +295,8 @@ def grounds(lab):
         made = {}
         for name, (lower, upper, _) in KINDS.items():
             where = stack.enter_context(kernel.filesystem(lower, lab / f"{name}-lower"))
-            same = lower == upper
-            made[name] = (where, where if same else stack.enter_context(kernel.filesystem(upper, lab / f"{name}-upper")))
+            other = where if lower == upper else stack.enter_context(kernel.filesystem(upper, lab / f"{name}-upper"))
+            made[name] = (where, other)
         yield made
 
 
