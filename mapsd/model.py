@@ -104,20 +104,32 @@ class OverlayOptions(NamedTuple):
 
 
 class LayerDir(NamedTuple):
-    """A layer's directory as the observer can open it."""
+    """A layer's directory as the observer can open it.
+
+    *born* is its time of birth, *changes* when each component of the path by which it was opened last
+    changed (nanoseconds since the epoch; symbolic links for themselves); *mine* says that the path is the observer's.
+    """
 
     key: int
     path: bytes
     facts: FileFacts
+    born: int | None = None
+    changes: tuple[tuple[bytes, int], ...] = ()
+    mine: bool = True
 
 
 class Layer(NamedTuple):
-    """One layer of an overlay. *position* is the contract's `index`; *dir* is None when it cannot be opened."""
+    """One layer of an overlay, *dir* None when it cannot be opened.
+
+    *position* is the contract's `index`, *certain* whether the directory that the text names now is
+    known to be the one that was mounted at this position.
+    """
 
     role: str
     position: int
     text: bytes
     dir: LayerDir | None
+    certain: bool = True
 
 
 class Evidence(NamedTuple):

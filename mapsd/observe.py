@@ -106,11 +106,18 @@ def _answers(process: ProcFs, reading: _Reading, vmas: list[Vma]) -> dict[Vma, A
     try:
         top = process.named(b"/") if vmas else None
         scene = Scene(process.pid, process, machine, MountTable(mountinfo.parse(reading.mountinfo)),
-                      MountTable(machine.mounts()), reading.root, top.mount_id if isinstance(top, FileFacts) else None)
+                      MountTable(machine.mounts()), reading.root, top.mount_id if isinstance(top, FileFacts) else None,
+                      _started(reading.start_time))
         resolver = Resolver(scene, LivePageFrames(machine))
         return {vma: resolver.answer(vma) for vma in vmas}
     finally:
         machine.close()
+
+
+def _started(ticks: int) -> int:
+    """Return a start time of stat as nanoseconds since the epoch (clock ticks since boot, proc_pid_stat(5))."""
+    boot = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return boot + ticks * 10**9 // os.sysconf("SC_CLK_TCK")
 
 
 def _answer(process: ProcFs, line: stat.Stat, reading: _Reading, answers: tuple[Answer, ...]) -> ProcessAnswer:

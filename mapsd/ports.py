@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from mapsd.model import Found, Handle, LayerDir, Mount, OverlayHandle, Vma
+from mapsd.model import FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Vma
 
 
 class ByVma(NamedTuple):
@@ -76,6 +76,9 @@ class Machine(Protocol):
 
     def entry(self, layer: LayerDir, path: bytes, prefix: str) -> Found:
         """Return one file of a layer with its overlay attributes; symlinks are not followed."""
+
+    def search(self, layer: LayerDir, handle: Handle, inode: int, prefix: str) -> Sequence[tuple[bytes, FileFacts]]:
+        """Return the paths in a layer that have this handle, by a search bounded in time and entries."""
 
     def by_handle(self, wanted: OverlayHandle, prefix: str) -> Found:
         """Return the file that a handle names, on whatever mount its filesystem can be reached."""

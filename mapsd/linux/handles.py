@@ -38,28 +38,35 @@ class Filesystems:
             for uuid, fd in self._find():
                 self._roots.setdefault(uuid, []).append(fd)
         failure = OSError(errno.ENXIO, "no reachable mount of the layer's filesystem")
+        fds = []
         for root in self._roots.get(wanted.uuid, ()):
             try:
-                return _same(syscalls.open_by_handle_at(root, wanted.handle, flags), wanted.handle)
+                fds.append(_same(syscalls.open_by_handle_at(root, wanted.handle, flags), wanted.handle))
             except OSError as error:
                 failure = error
-        raise failure
+        for fd in fds[1:]:
+            os.close(fd)
+        if len(fds) > 1:
+            # Copies of one image keep its UUID, and number their files alike.
+            os.close(fds[0])
+            raise OSError(errno.ENOTUNIQ, "several mounted filesystems have the UUID of the layer's")
+        if not fds:
+            raise failure
+        return fds[0]
 
     def _find(self) -> Iterator[tuple[bytes, int]]:
-        seen = set()
         for fd in self._candidates():
-            device = os.fstat(fd).st_dev
-            uuid = None if device in seen else _uuid(fd)
-            seen.add(device)
+            uuid = _uuid(fd)
             if uuid is None:
                 os.close(fd)
             else:
                 yield uuid, fd
 
     def _candidates(self) -> Iterator[int]:
+        """Yield a directory of each filesystem, once: btrfs has one superblock and a device a subvolume."""
+        devices = set()
         inside = mountinfo.parse(self._process.text("mountinfo"))
         for mounts, opener in ((self._mounts, os.open), (inside, self._process.open_named)):
-            devices = set()
             for mount in mounts:
                 if mount.fs_type.startswith(_SKIPPED) or mount.fs_type == b"overlay" or mount.device in devices:
                     continue
@@ -67,6 +74,9 @@ class Filesystems:
                     fd = opener(mount.mount_point, _DIRECTORY)
                 except OSError:
                     # A file is mounted there, or it is out of reach: another mount of it may do.
+                    continue
+                if syscalls.statx(fd).mount_id not in {mount.id, None}:
+                    os.close(fd)
                     continue
                 devices.add(mount.device)
                 yield fd
@@ -85,5 +95,3 @@ def _uuid(fd: int) -> bytes | None:
     except OSError:
         return None
     return answer[1:17]
-
-

@@ -10,7 +10,7 @@ from mapsd.model import DeviceId, Handle
 AT_EMPTY_PATH = 0x1000
 AT_HANDLE_FID = 0x200
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH, RESOLVE_IN_ROOT = 1, 2, 4, 8, 16
-STATX_BASIC_STATS, STATX_MNT_ID, STATX_MNT_ID_UNIQUE = 0x7FF, 0x1000, 0x4000
+STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID, STATX_MNT_ID_UNIQUE = 0x7FF, 0x800, 0x1000, 0x4000
 PROT_READ, MAP_SHARED, MADV_POPULATE_READ = 1, 1, 22
 _SYS_STATX = {"x86_64": 332, "aarch64": 291, "riscv64": 291}
 _SYS_OPENAT2, _SYS_STATMOUNT = 437, 457
@@ -38,7 +38,10 @@ def openat2(dirfd: int, path: bytes, flags: int, resolve: int) -> int:
 
 
 class Statx(NamedTuple):
-    """The fields of struct statx that mapsd reads; *mount_id* is None before Linux 5.8."""
+    """The fields of struct statx that mapsd reads, times in nanoseconds since the epoch.
+
+    *mount_id* is None before Linux 5.8, *born* where the filesystem keeps no time of birth.
+    """
 
     mode: int
     inode: int
@@ -47,19 +50,25 @@ class Statx(NamedTuple):
     device: DeviceId
     rdev: DeviceId
     mount_id: int | None
+    born: int | None
+    changed: int
 
 
 _MACHINE = os.uname().machine
+_SECOND = 10**9
+_STATX = struct.Struct("=I12xI8xH2xQQ32xqI4xqI20xIIIIQ")
 
 
 def statx(dirfd: int, mask: int = STATX_MNT_ID) -> Statx:
     """Return what the descriptor *dirfd* is. See statx(2)."""
     buffer = ctypes.create_string_buffer(256)
-    _check(_libc.syscall(_SYS_STATX[_MACHINE], dirfd, b"", AT_EMPTY_PATH, STATX_BASIC_STATS | mask, buffer))
-    got, nlink, mode, inode, size = struct.unpack_from("=I12xI8xH2xQQ", buffer)
-    rmajor, rminor, major, minor, mount_id = struct.unpack_from("=IIIIQ", buffer, 128)
+    wanted = STATX_BASIC_STATS | STATX_BTIME | mask
+    _check(_libc.syscall(_SYS_STATX[_MACHINE], dirfd, b"", AT_EMPTY_PATH, wanted, buffer))
+    (got, nlink, mode, inode, size, born, born_ns, changed, changed_ns,
+     rmajor, rminor, major, minor, mount_id) = _STATX.unpack_from(buffer)
     return Statx(mode, inode, size, nlink, DeviceId(major, minor), DeviceId(rmajor, rminor),
-                 mount_id if got & mask else None)
+                 mount_id if got & mask else None, born * _SECOND + born_ns if got & STATX_BTIME else None,
+                 changed * _SECOND + changed_ns)
 
 
 def name_to_handle_at(fd: int) -> Handle:

@@ -12,7 +12,10 @@ NEEDS_LINK = "CAP_CHECKPOINT_RESTORE"
 
 
 class Scene(NamedTuple):
-    """What is the same for every mapping of one process during one attempt."""
+    """What is the same for every mapping of one process during one attempt.
+
+    *started* is when the process started, in nanoseconds since the epoch.
+    """
 
     pid: int
     process: Process
@@ -21,6 +24,7 @@ class Scene(NamedTuple):
     host: MountTable
     root: bytes | None
     root_mount: int | None
+    started: int = 0
 
 
 class Place(NamedTuple):
@@ -28,8 +32,8 @@ class Place(NamedTuple):
 
     *verdict* is live (the path opens this very file), a state of the contract, nowhere or private (see
     Namespace), or unknown with a reason. *facts* are the mapping's own, read through
-    map_files or through the path once identity was confirmed; None where neither worked. *inner* is a live
-    file's path inside its filesystem.
+    map_files or through the path once identity was confirmed; None where neither worked. *inner* is where
+    its name lies inside its filesystem: beyond doubt for a live file, else a hint.
     """
 
     verdict: str
@@ -42,9 +46,8 @@ class Place(NamedTuple):
     inner: bytes | None = None
 
 
-def locate(vma: Vma, scene: Scene) -> Place:
-    """Return where the mapping's file is."""
-    mapped = scene.process.mapped(vma)
+def locate(vma: Vma, mapped: Found, scene: Scene) -> Place:
+    """Return where the mapping's file is; *mapped* is what its map_files link opens now."""
     texts = list(_texts(vma, scene))
     if isinstance(mapped, FileFacts):
         return _with_link(vma, mapped, texts, scene)
@@ -52,7 +55,8 @@ def locate(vma: Vma, scene: Scene) -> Place:
 
 
 def _texts(vma: Vma, scene: Scene) -> Iterator[bytes]:
-    link = scene.process.link(vma)
+    # Only the newline is escaped in maps: without a backslash the link says the same (fs/proc/task_mmu.c).
+    link = scene.process.link(vma) if b"\\" in vma.name else vma.name
     if link is not None:
         yield link
     else:
@@ -112,22 +116,37 @@ def _elsewhere(vma: Vma, mapped: FileFacts, mount: Mount | None, seen: list[tupl
         if space.place == "unknown":
             return Place("unknown", None, mapped, mount, space.reason, "CAP_SYS_ADMIN")
         if space.place in {"nowhere", "private"}:
-            return Place(space.place, None, mapped, None)
+            return Place(space.place, None, mapped, None, inner=_below_mount(vma, scene))
     for reading, found in seen:
         if isinstance(found, FileFacts) and same_file(found, mapped):
             return Place("live", reading.name, mapped, mount, detail="the path reaches the same file through "
                          "another mount", inner=_inner(found.mount_id, reading, scene))
     if not here:
-        return Place("unreachable", None, mapped, mount)
+        return Place("unreachable", None, mapped, mount, inner=_in_view(vma, mapped.mount_id, scene))
     if not seen:
-        return _outside(mapped, mount, scene)
-    return _gone(mapped, mount, seen, scene)
+        return _outside(vma, mapped, mount, scene)
+    place = _gone(mapped, mount, seen, scene)
+    if place.inner is None and len(seen) <= 2:
+        return place._replace(inner=_inner(mapped.mount_id, seen[-1][0], scene))
+    return place
 
 
-def _outside(mapped: FileFacts, mount: Mount | None, scene: Scene) -> Place:
+def _outside(vma: Vma, mapped: FileFacts, mount: Mount | None, scene: Scene) -> Place:
     if scene.root is None:
         return Place("unknown", None, mapped, mount, "the process's root cannot be read", "CAP_SYS_PTRACE")
-    return Place("unreachable", None, mapped, mount)
+    return Place("unreachable", None, mapped, mount, inner=_in_view(vma, mapped.mount_id, scene))
+
+
+def _below_mount(vma: Vma, scene: Scene) -> bytes | None:
+    """Return the path below a mount that has left its namespace: its text begins at the mount's own root."""
+    texts = list(_texts(vma, scene))
+    return texts[0].removesuffix(DELETED).strip(b"/") if len(texts) == 1 else None
+
+
+def _in_view(vma: Vma, mount_id: int, scene: Scene) -> bytes | None:
+    """Return where a name that only the observer's mounts explain lies inside its filesystem."""
+    texts, mount = list(_texts(vma, scene)), scene.host.by_id(mount_id)
+    return inside(mount, texts[0].removesuffix(DELETED)) if mount is not None and len(texts) == 1 else None
 
 
 def _gone(mapped: FileFacts, mount: Mount | None, seen: list[tuple[Reading, Found]], scene: Scene) -> Place:

@@ -1,14 +1,14 @@
 """One overlay: its layers as directories, and how surely they are the mounted ones."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mapsd.model import FileFacts, Found, Layer, LayerDir, Mount, OverlayOptions, Refused
 from mapsd.parse import overlay_options
 from mapsd.parse.overlay_xattrs import overlay_handle, prefix
 from mapsd.ports import same_handle
-from mapsd.resolve.mounts import is_below
-from mapsd.resolve.names import Scene
+from mapsd.resolve.mounts import is_below, rest
+from mapsd.resolve.names import Scene, same_file
 
 OVERLAY = b"overlay"
 STORES = (b"/var/lib/containers/storage/overlay", b"/var/lib/docker/overlay2",
@@ -20,6 +20,7 @@ class Overlay(NamedTuple):
 
     *upper* is the verified directory of the upper layer, None where there is none or it was not found;
     *guess* the one that its text names: what is found there counts only once a page frame or inode confirms it.
+    *settled* says that the directories of the lower layers were not moved since the mount.
     """
 
     mount: Mount
@@ -28,6 +29,7 @@ class Overlay(NamedTuple):
     upper: LayerDir | None
     bases: tuple[bytes, ...] = ()
     guess: LayerDir | None = None
+    settled: bool = False
 
     @property
     def prefix(self) -> str:
@@ -57,16 +59,35 @@ def build(mount: Mount, scene: Scene) -> Overlay:
     """Return the overlay of a mount, its layers opened where that is possible."""
     options = overlay_options.parse(mount.options)
     bases = tuple(dict.fromkeys(_bases(options, mount, scene)))
-    layers = []
-    upper = _verified_upper(mount, options, bases, scene)
-    if options.upper is not None:
-        layers.append(Layer("upper", 0, options.upper, upper))
     below = [("lower", text) for text in options.lower] + [("data", text) for text in options.data]
+    lowers = []
     for index, (role, text) in enumerate(below, 1):
         found = scene.machine.directories(text, bases)
-        layers.append(Layer(role, index, text, found[0] if found else None))
-    named = scene.machine.directories(options.upper, bases) if options.upper is not None else ()
-    return Overlay(mount, options, tuple(layers), upper, bases, named[0] if named else None)
+        lowers.append(Layer(role, index, text, found[0] if found else None))
+    still = _settled(lowers, options, bases, scene)
+    lowers = [layer._replace(certain=still or len(lowers) == 1) for layer in lowers]
+    if options.upper is None:
+        return Overlay(mount, options, tuple(lowers), None, bases, settled=still)
+    named = scene.machine.directories(options.upper, bases)
+    upper = _verified_upper(mount, lowers, named, scene)
+    layers = (Layer("upper", 0, options.upper, upper), *lowers)
+    return Overlay(mount, options, layers, upper, bases, named[0] if named else None, still)
+
+
+def _settled(lowers: Sequence[Layer], options: OverlayOptions, bases: tuple[bytes, ...], scene: Scene) -> bool:
+    """Return whether no component that tells the layers apart changed since the mount.
+
+    A rename changes the ctime of what is renamed. The mount made `work` anew in its work directory
+    (ovl_workdir_create, fs/overlayfs/super.c); without one the process's start is the latest bound.
+    """
+    since = scene.started
+    if options.work is not None:
+        since = max((work.born or 0 for work in scene.machine.directories(options.work + b"/work", bases)), default=0)
+    paths = [layer.dir.changes for layer in lowers if layer.dir is not None]
+    # What all layers share can not be moved apart: the last component never counts as shared.
+    shared = set.intersection(*({name for name, _ in path[:-1]} for path in paths)) if paths else set()
+    return len(paths) == len(lowers) and all(
+        changed <= since for path in paths for name, changed in path if name not in shared)
 
 
 def _bases(options: OverlayOptions, mount: Mount, scene: Scene) -> Iterator[bytes]:
@@ -86,21 +107,24 @@ def _ancestors(path: bytes) -> Iterator[bytes]:
         yield b"/".join(parts[:end]) or b"/"
 
 
-def _verified_upper(mount: Mount, options: OverlayOptions, bases: tuple[bytes, ...], scene: Scene) -> LayerDir | None:
-    """Return the upper directory that the overlay's own root names by handle (Linux 6.6), None where none is named."""
-    if options.upper is None:
-        return None
+def _verified_upper(mount: Mount, lowers: Sequence[Layer], named: Sequence[LayerDir],
+                    scene: Scene) -> LayerDir | None:
+    """Return the upper directory that the overlay's own root names, None where none is named.
+
+    By its handle (Linux 6.6); without one by its inode number, which the root has where all layers are on
+    one filesystem (ovl_getattr, fs/overlayfs/inode.c).
+    """
     root = _root_facts(mount, scene)
     wanted = overlay_handle(root.handle) if root is not None else None
-    if wanted is None or not wanted.upper:
-        return None
-    found = scene.machine.directory_by_handle(wanted)
+    if wanted is None:
+        devices = {layer.dir.facts.st_dev if layer.dir else None for layer in lowers}
+        same = [one for one in named if root and root.inode == one.facts.inode and {one.facts.st_dev} == devices]
+        return same[0] if len(same) == 1 else None
+    found = scene.machine.directory_by_handle(wanted) if wanted.upper else None
     if found is not None:
         return found
-    for directory in scene.machine.directories(options.upper, bases):
-        if same_handle(directory.facts.handle, wanted.handle):
-            return directory
-    return None
+    same = [one for one in named if wanted.upper and same_handle(one.facts.handle, wanted.handle)]
+    return same[0] if len(same) == 1 else None
 
 
 def _root_facts(mount: Mount, scene: Scene) -> FileFacts | None:
@@ -120,7 +144,17 @@ def ask_in(overlay: Overlay, scene: Scene, layer: Layer, path: bytes) -> Found:
     return scene.machine.entry(layer.dir, path, overlay.prefix)
 
 
-def layer_of(overlay: Overlay, path: bytes) -> Layer | None:
+def layer_of(overlay: Overlay, path: bytes, scene: Scene) -> Layer | None:
     """Return the one layer below the upper whose directory holds *path*, None where none or several do."""
-    found = [layer for layer in overlay.lowers() if layer.dir is not None and is_below(path, layer.dir.path)]
+    found = [layer for layer in overlay.lowers() if layer.dir is not None and _holds(layer.dir, path, overlay, scene)]
     return found[0] if len(found) == 1 else None
+
+
+def _holds(directory: LayerDir, path: bytes, overlay: Overlay, scene: Scene) -> bool:
+    if not is_below(path, directory.path):
+        return False
+    if directory.mine:
+        return True
+    # The directory's text is another namespace's: what it leads to must be this very file.
+    here, there = scene.machine.named(path), scene.machine.entry(directory, rest(path, directory.path), overlay.prefix)
+    return isinstance(there, FileFacts) and same_file(here, there)

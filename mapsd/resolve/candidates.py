@@ -1,0 +1,271 @@
+"""Which files an overlay mapping may hold.
+
+An overlay's file has at most two data files in its life: the lower one, and the upper copy.
+Its own handle (name_to_handle_at with AT_HANDLE_FID, Linux 6.6) names where it came from: the lower
+file, or an upper file that never had one. That names one candidate beyond doubt; whether a copy
+exists is read in the upper layer after the maps line.
+"""
+
+from typing import NamedTuple
+
+from mapsd.model import Absent, Backing, DeviceId, FileFacts, Found, Layer, OverlayHandle, Refused, Vma
+from mapsd.parse.overlay_xattrs import index_name, origin, overlay_handle
+from mapsd.ports import ByHandle, FileRef, InLayer, same_handle
+from mapsd.resolve.lookup import Ask, Hit, Miss, Piece, Undecided, is_whiteout, lookup
+from mapsd.resolve.names import Place, Scene, same_file
+from mapsd.resolve.overlays import Overlay, ask_in, layer_of
+
+NEEDS_FRAMES = "CAP_SYS_ADMIN"
+
+
+class Candidate(NamedTuple):
+    """A file that the mapping may hold, and how to open it (None: it cannot be)."""
+
+    backing: Backing
+    ref: FileRef | None
+
+
+class Candidates(NamedTuple):
+    """What the mapping may hold.
+
+    *copy* says whether an upper copy with data of its own exists: yes, no, or unknown with *reason*.
+    *pure_upper* says that there never was a lower file; without it a lower of None was only not found.
+    *sure* says that the lower file was found by its identity, not by walking to it through directories
+    that only a text names; *settled* that those directories did not change since the mount.
+    """
+
+    lower: Candidate | None
+    upper: Candidate | None
+    copy: str
+    reason: str = ""
+    needs: str = ""
+    metadata: Backing | None = None
+    unlinked: Backing | None = None
+    pure_upper: bool = False
+    sure: bool = True
+    settled: bool = True
+
+
+class _Lower(NamedTuple):
+    """The lower file that a handle names."""
+
+    candidate: Candidate
+    facts: FileFacts
+    sure: bool
+
+
+def candidates(vma: Vma, place: Place, overlay: Overlay, scene: Scene) -> Candidates | None:
+    """Return what a mapping of an overlay file may hold, None where its handle does not say."""
+    wanted = overlay_handle(place.facts.handle) if place.facts is not None else None
+    if wanted is None:
+        return None
+    found = _found(_Question(vma, wanted, overlay, place.inner, place.verdict == "live", scene))
+    return found._replace(unlinked=unlinked_upper(overlay, scene), settled=overlay.settled)
+
+
+class _Question(NamedTuple):
+    """One file: *path* is where its name lies inside the overlay, only a hint where it is not *live*."""
+
+    vma: Vma
+    wanted: OverlayHandle
+    overlay: Overlay
+    path: bytes | None
+    live: bool
+    scene: Scene
+
+
+def unlinked_upper(overlay: Overlay, scene: Scene) -> Backing:
+    """Return what is known of an upper copy that no name leads to any more."""
+    device = fs_type = None
+    if overlay.upper is not None:
+        device, fs_type = filesystem_of(overlay.upper.facts, scene)
+    return Backing(None, device, None, fs_type, "upper", 0, _path_of(overlay.layers[0]) if overlay.layers else None)
+
+
+def _found(asked: _Question) -> Candidates:
+    if asked.wanted.upper and asked.overlay.options.flag("nfs_export") == "on":
+        return _exported_upper(asked)
+    if asked.wanted.upper:
+        return Candidates(None, _upper(asked)[0], "yes", pure_upper=True)
+    data = _lower_data(_lower(asked, asked.wanted), asked)
+    if asked.live and asked.path is not None:
+        found = _with_copy(data, asked, asked.path)
+    else:
+        reason = data.reason or "an upper copy that was unlinked since looks like the lower file"
+        found = data._replace(copy="unknown", reason=reason)
+    if found.copy == "unknown" and found.upper is None:
+        return found._replace(upper=_indexed(asked))
+    return found
+
+
+def _exported_upper(asked: _Question) -> Candidates:
+    # With nfs_export=on an upper file's handle is its own, also where it was copied up: its origin says from where.
+    upper, facts = _upper(asked)
+    if facts is None or not asked.scene.machine.reads_trusted():
+        return Candidates(None, upper, "unknown", "the upper file's origin cannot be read", "CAP_SYS_ADMIN")
+    source = dict(facts.xattrs).get("origin")
+    if source is None:
+        return Candidates(None, upper, "yes", pure_upper=True)
+    named = origin(source)
+    lower = _lower(asked, named) if named is not None else None
+    copy = "yes" if lower is not None else "unknown"
+    return Candidates(lower.candidate if lower else None, upper, copy, "the upper file's origin was not found")
+
+
+def _indexed(asked: _Question) -> Candidate | None:
+    """Return the upper copy of a lower hard link, which the index names by the lower file's handle."""
+    overlay, machine = asked.overlay, asked.scene.machine
+    if overlay.options.work is None or not overlay.maybe("index", asked.scene):
+        return None
+    for work in machine.directories(overlay.options.work, overlay.bases):
+        entry = b"index/" + index_name(asked.wanted)
+        found = machine.entry(work, entry, overlay.prefix)
+        if isinstance(found, FileFacts) and found.kind == "file" and "metacopy" not in dict(found.xattrs):
+            return Candidate(backing_of(found, overlay.layers[0], asked.scene), InLayer(work, entry))
+    return None
+
+
+def _upper(asked: _Question) -> tuple[Candidate, FileFacts | None]:
+    overlay, scene = asked.overlay, asked.scene
+    if overlay.upper is not None and asked.path is not None:
+        found: Found = scene.machine.entry(overlay.upper, asked.path, overlay.prefix)
+        if isinstance(found, FileFacts) and same_handle(found.handle, asked.wanted.handle):
+            ref = InLayer(overlay.upper, asked.path)
+            return Candidate(backing_of(found, overlay.layers[0], scene), ref), found
+    found = scene.machine.by_handle(asked.wanted, overlay.prefix)
+    if isinstance(found, FileFacts):
+        return Candidate(backing_of(found, overlay.layers[0], scene), ByHandle(asked.wanted)), found
+    return Candidate(unlinked_upper(overlay, scene), None), None
+
+
+def _lower(asked: _Question, wanted: OverlayHandle) -> _Lower | None:
+    overlay, scene = asked.overlay, asked.scene
+    found = scene.machine.by_handle(wanted, overlay.prefix)
+    layer = layer_of(overlay, found.path, scene) if isinstance(found, FileFacts) and found.path else None
+    if isinstance(found, FileFacts) and found.nlink == 1 and layer is not None:
+        return _Lower(Candidate(backing_of(found, layer, scene), ByHandle(wanted)), found, sure=True)
+    piece = _in_layers(asked, wanted) or (None if isinstance(found, FileFacts) else _searched(asked, wanted))
+    same = piece is not None and (not isinstance(found, FileFacts) or same_file(found, piece.facts))
+    if same and piece is not None:
+        # Without a UUID two filesystems may give one handle to two files.
+        sure = isinstance(found, FileFacts)
+        return _Lower(in_layer(piece, scene), piece.facts, sure)
+    if isinstance(found, FileFacts):
+        return _Lower(Candidate(backing_of(found, None, scene), ByHandle(wanted)), found, sure=True)
+    return None
+
+
+def in_layer(piece: Piece, scene: Scene) -> Candidate:
+    """Return a layer's file as a candidate."""
+    directory = piece.layer.dir
+    ref = InLayer(directory, piece.path) if directory is not None else None
+    return Candidate(backing_of(piece.facts, piece.layer, scene), ref)
+
+
+def _in_layers(asked: _Question, wanted: OverlayHandle) -> Piece | None:
+    """Return the file with this handle that a lookup without the upper layer ends at."""
+    if asked.path is None:
+        return None
+    outcome = lookup(asked.overlay.lowers(), asked.path, asker(asked.overlay, asked.scene))
+    pieces = (outcome.metadata, outcome.data) if isinstance(outcome, Hit) else ()
+    return next((piece for piece in pieces if piece and same_handle(piece.facts.handle, wanted.handle)), None)
+
+
+def _searched(asked: _Question, wanted: OverlayHandle) -> Piece | None:
+    """Return the one file with this handle that a search of the lower layers finds."""
+    found = []
+    for layer in asked.overlay.lowers():
+        if layer.dir is not None:
+            found += [Piece(layer, path, facts) for path, facts in
+                      asked.scene.machine.search(layer.dir, wanted.handle, asked.vma.inode, asked.overlay.prefix)]
+    return found[0] if len({(piece.facts.st_dev, piece.facts.inode) for piece in found}) == 1 else None
+
+
+def _lower_data(lower: _Lower | None, asked: _Question) -> Candidates:
+    """Return the lower data file: the origin itself, or what a metacopy among the lowers leads to."""
+    if lower is None:
+        return Candidates(None, None, "unknown", "the lower file was not found", "CAP_DAC_READ_SEARCH")
+    if not _may_be_metacopy(lower.facts, asked):
+        return Candidates(lower.candidate, None, "unknown", sure=lower.sure)
+    if asked.path is None:
+        return Candidates(None, None, "unknown", "the lower file may hold metadata only, and its name is not known")
+    scene = asked.scene
+    match lookup(asked.overlay.lowers(), asked.path, asker(asked.overlay, scene)):
+        case Hit(data, metadata) if same_file((metadata or data).facts, lower.facts):
+            top = backing_of(metadata.facts, metadata.layer, scene) if metadata else None
+            return Candidates(in_layer(data, scene), None, "unknown", metadata=top, sure=False)
+        case Undecided(reason, needs):
+            return Candidates(None, None, "unknown", reason, needs)
+        case Hit() | Miss():
+            return Candidates(None, None, "unknown", "the lower file's data was not found in the layers")
+
+
+def _may_be_metacopy(facts: FileFacts, asked: _Question) -> bool:
+    if any(name == "metacopy" for name, _ in facts.xattrs):
+        return True
+    overlay, machine = asked.overlay, asked.scene.machine
+    visible = overlay.options.userxattr or machine.reads_trusted()
+    possible = overlay.options.data or overlay.maybe("metacopy", asked.scene)
+    return bool(possible) and not visible
+
+
+def _with_copy(data: Candidates, asked: _Question, path: bytes) -> Candidates:
+    overlay = asked.overlay
+    if not overlay.has_upper():
+        return data._replace(copy="no")
+    if overlay.upper is None:
+        return data._replace(copy="unknown", reason="the upper layer's directory was not found by identity",
+                             needs="CAP_DAC_READ_SEARCH")
+    found = asked.scene.machine.entry(overlay.upper, path, overlay.prefix)
+    if isinstance(found, Refused):
+        reason = f"the upper layer cannot be asked: {found.reason}"
+        return data._replace(copy="unknown", reason=reason, needs=found.needs)
+    if isinstance(found, Absent):
+        return _without_copy(data, asked)
+    return _copy(found, data, asked, path)
+
+
+def _without_copy(data: Candidates, asked: _Question) -> Candidates:
+    # With an index a hard link's upper copy is found by the lower file's handle, not by name.
+    found = asked.scene.machine.by_handle(asked.wanted, asked.overlay.prefix)
+    alone = isinstance(found, FileFacts) and found.nlink == 1
+    if not alone and asked.overlay.maybe("index", asked.scene):
+        return data._replace(copy="unknown", reason="a hard link's upper copy may be in the index", needs=NEEDS_FRAMES)
+    return data._replace(copy="no")
+
+
+def _copy(found: FileFacts, data: Candidates, asked: _Question, path: bytes) -> Candidates:
+    overlay, scene = asked.overlay, asked.scene
+    if is_whiteout(found) or found.kind != "file" or overlay.upper is None:
+        return data._replace(copy="unknown", reason="the upper layer and the overlay disagree about the name")
+    backing = backing_of(found, overlay.layers[0], scene)
+    if any(name == "metacopy" for name, _ in found.xattrs):
+        return data._replace(copy="no", metadata=backing)
+    if overlay.maybe("metacopy", scene) and not overlay.options.userxattr and not scene.machine.reads_trusted():
+        return data._replace(copy="unknown", reason="whether the upper file holds data is in a trusted attribute",
+                             needs="CAP_SYS_ADMIN")
+    return data._replace(upper=Candidate(backing, InLayer(overlay.upper, path)), copy="yes")
+
+
+def asker(overlay: Overlay, scene: Scene) -> Ask:
+    """Return the question that a lookup in this overlay's layers asks."""
+    return lambda layer, path: ask_in(overlay, scene, layer, path)
+
+
+def backing_of(found: FileFacts, layer: Layer | None, scene: Scene) -> Backing:
+    """Return a file of a layer as a backing, its path only where a name of it is left."""
+    device, fs_type = filesystem_of(found, scene)
+    named = found.path if found.nlink and found.path.startswith(b"/") else None
+    role = layer.role if layer else "lower"
+    index = layer.position if layer and layer.certain else None
+    return Backing(named, device, found.inode, fs_type, role, index, _path_of(layer))
+
+
+def filesystem_of(found: FileFacts, scene: Scene) -> tuple[DeviceId, bytes | None]:
+    """Return the device and type of the filesystem that a file is on, as mountinfo has them."""
+    mount = scene.host.by_id(found.mount_id) or scene.table.by_id(found.mount_id)
+    return (mount.device, mount.fs_type) if mount else (found.st_dev, None)
+
+
+def _path_of(layer: Layer | None) -> bytes | None:
+    return layer.dir.path if layer is not None and layer.dir is not None else None
