@@ -60,7 +60,7 @@ class FileFacts(NamedTuple):
     """What one file object is, read through one descriptor.
 
     *kind* is file, directory, symlink, whiteout or other; *path* the name that the
-    observer's kernel gives it, empty when it gives none.
+    observer's kernel gives it, empty when it gives none; *changed* its ctime in nanoseconds since the epoch.
     """
 
     kind: str
@@ -72,6 +72,7 @@ class FileFacts(NamedTuple):
     handle: Handle | None
     path: bytes = b""
     xattrs: tuple[tuple[str, bytes], ...] = ()
+    changed: int = 0
 
 
 class Absent(NamedTuple):

@@ -15,6 +15,7 @@ from mapsd.resolve.names import Scene
 from mapsd.resolve.vma import Resolver
 
 ATTEMPTS = 5
+_EXITING = 0x4  # PF_EXITING, include/linux/sched.h
 _UNSTEADY = "the process's mappings, mounts or root changed each time they were read"
 
 
@@ -62,19 +63,16 @@ def _living_thread(process: ProcFs, line: stat.Stat) -> int | None:
 
 
 def _read(process: ProcFs) -> _Reading:
-    try:
-        mounts = process.text("mountinfo")
-    except OSError:
-        # EINVAL: a zombie has no namespace any more.
-        mounts = b""
-    return _Reading(process.stat().start_time, mounts, process.target("root"), process.target("ns/mnt"),
+    return _Reading(process.stat().start_time, process.mountinfo(), process.target("root"), process.target("ns/mnt"),
                     process.target("exe"))
 
 
 def _observe(process: ProcFs, line: stat.Stat) -> ProcessAnswer:
     known: dict[Vma, Answer] = {}
-    before = _read(process)
-    vmas = _maps(process)
+    before, vmas = _read(process), _maps(process)
+    if vmas and not before.mountinfo and process.stat().flags & _EXITING:
+        # A dying process leaves its mount namespace before its memory is gone; a chrooted one may see no mount either.
+        raise ProcessGone(process.pid, seen=True)
     for _ in range(ATTEMPTS):
         known.update(_answers(process, before, [vma for vma in vmas if vma not in known]))
         after, again = _read(process), _maps(process)
@@ -109,7 +107,8 @@ def _answers(process: ProcFs, reading: _Reading, vmas: list[Vma]) -> dict[Vma, A
                       MountTable(machine.mounts()), reading.root, top.mount_id if isinstance(top, FileFacts) else None,
                       _started(reading.start_time))
         resolver = Resolver(scene, LivePageFrames(machine))
-        return {vma: resolver.answer(vma) for vma in vmas}
+        answers = ((vma, resolver.answer(vma)) for vma in vmas)
+        return {vma: answer for vma, answer in answers if answer is not None}
     finally:
         machine.close()
 

@@ -27,9 +27,10 @@ class InLayer(NamedTuple):
 
 
 class ByHandle(NamedTuple):
-    """The file that a handle names, on the filesystem with this UUID."""
+    """The file that a handle names: on the filesystem with its UUID, without one on those of the layers *near*."""
 
     wanted: OverlayHandle
+    near: tuple[LayerDir, ...] = ()
 
 
 FileRef = ByVma | InRoot | InLayer | ByHandle
@@ -80,7 +81,7 @@ class Machine(Protocol):
     def search(self, layer: LayerDir, handle: Handle, inode: int, prefix: str) -> Sequence[tuple[bytes, FileFacts]]:
         """Return the paths in a layer that have this handle, by a search bounded in time and entries."""
 
-    def by_handle(self, wanted: OverlayHandle, prefix: str) -> Found:
+    def by_handle(self, wanted: ByHandle, prefix: str) -> Found:
         """Return the file that a handle names, on whatever mount its filesystem can be reached."""
 
     def directory_by_handle(self, wanted: OverlayHandle) -> LayerDir | None:

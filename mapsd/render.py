@@ -1,28 +1,32 @@
 """Answers become text: the readable table and the contract's JSON. No raw control byte leaves here."""
 
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any
 
 from mapsd.model import Answer, Backing, Mount, ProcessAnswer
 
 CONFIDENCE = {"kernel-inode": "proven", "bpf": "proven", "page-frame": "proven", "build-id": "proven",
               "sole-candidate": "proven", "lookup": "inferred", "none": "unknown"}
+JsonObject = dict[str, object]
 
 
 def escaped(path: bytes) -> str:
     r"""Return *path* as text: `\\` for a backslash, `\xHH` for control bytes and what is no UTF-8."""
     text = path.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
-    return "".join(_printable(char) for char in text) if not text.isprintable() else text
+    return text if text.isprintable() else "".join(_escaped(char) for char in text)
 
 
-def _printable(char: str) -> str:
-    if char.isprintable() or char == " ":
-        return char
-    code = ord(char)
-    if code < 0x20 or 0x7F <= code < 0xA0:
-        return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8"))
-    return char
+def _escaped(char: str) -> str:
+    # U+0080 to U+009F are control characters as well: a terminal obeys them.
+    control = char < " " or "\x7f" <= char < "\xa0"
+    return "".join(f"\\x{byte:02x}" for byte in char.encode()) if control else char
+
+
+def printable(text: str) -> str:
+    r"""Return *text* for a terminal: also what reorders, hides or breaks a line is escaped (`\u202e`)."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def confidence(answer: Answer) -> str:
@@ -35,7 +39,7 @@ COLUMNS = ("ADDRESS", "PERMS", "STATE", "LAYER", "CONFIDENCE", "USER_PATH", "BAC
 
 def table(answer: ProcessAnswer) -> Iterator[str]:
     """Yield the lines of the readable table: one row a mapping."""
-    rows = [COLUMNS, *(_row(mapping) for mapping in answer.mappings)]
+    rows = [COLUMNS, *(tuple(map(printable, _row(mapping))) for mapping in answer.mappings)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -46,11 +50,11 @@ def _row(mapping: Answer) -> tuple[str, ...]:
     if mapping.state is None:
         return address, mapping.vma.perms, "-", "-", "-", f"[{mapping.kind}]", "-"
     path = escaped(mapping.user_path) if mapping.user_path is not None else f"? {escaped(mapping.vma.name)}"
-    return (address, mapping.vma.perms, mapping.state, _layer(mapping.backing), confidence(mapping), path,
+    return (address, mapping.vma.perms, mapping.state, _layer_cell(mapping.backing), confidence(mapping), path,
             _where(mapping))
 
 
-def _layer(backing: Backing | None) -> str:
+def _layer_cell(backing: Backing | None) -> str:
     if backing is None or backing.layer_role is None:
         return "-"
     return backing.layer_role + ("" if backing.layer_index is None else f":{backing.layer_index}")
@@ -65,10 +69,9 @@ def _where(mapping: Answer) -> str:
     return f"(no name) {backing.device or '?'} inode {'?' if backing.inode is None else backing.inode}"
 
 
-def as_json(answer: ProcessAnswer) -> dict[str, Any]:
+def as_json(answer: ProcessAnswer) -> JsonObject:
     """Return the contract's object of one process."""
     process = answer.process
-    moment = datetime.fromtimestamp(answer.as_of, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "schema": "mapsd/v1",
         "process": {"pid": process.pid, "start_time": process.start_time, **_path("name", process.name),
@@ -76,23 +79,29 @@ def as_json(answer: ProcessAnswer) -> dict[str, Any]:
                     **_path("root", process.root)},
         "container": None,
         "kernel": {"release": answer.release, "shows": answer.shows},
-        "as_of": moment,
+        "as_of": _moment(answer.as_of),
         "mappings": [_mapping(mapping) for mapping in answer.mappings],
         "skipped": [{"what": part.what, "reason": part.reason, "needs": part.needs} for part in answer.skipped],
     }
 
 
-def _path(name: str, path: bytes | None) -> dict[str, Any]:
+def _moment(seconds: float) -> str:
+    milliseconds = int(seconds * 1000)
+    date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+    return f"{date}.{milliseconds % 1000:03}Z"
+
+
+def _path(name: str, path: bytes | None) -> JsonObject:
     if path is None:
         return {name: None}
     text = escaped(path)
-    if text.encode("utf-8", "surrogateescape") == path:
+    if text.encode() == path:
         return {name: text}
     from base64 import b64encode  # noqa: PLC0415  (few paths need it)
     return {name: text, f"{name}_base64": b64encode(path).decode("ascii")}
 
 
-def _mapping(mapping: Answer) -> dict[str, Any]:
+def _mapping(mapping: Answer) -> JsonObject:
     vma = mapping.vma
     is_file = mapping.kind == "file"
     return {
@@ -108,25 +117,30 @@ def _mapping(mapping: Answer) -> dict[str, Any]:
     }
 
 
-def _mount(mount: Mount | None) -> dict[str, Any] | None:
+def _mount(mount: Mount | None) -> JsonObject | None:
     if mount is None:
         return None
-    return {"id": mount.id, "device": str(mount.device), "fs_type": mount.fs_type.decode("utf-8", "backslashreplace"),
+    return {"id": mount.id, "device": str(mount.device), "fs_type": escaped(mount.fs_type),
             **_path("mount_point", mount.mount_point)}
 
 
-def _backing(backing: Backing | None) -> dict[str, Any] | None:
+def _backing(backing: Backing | None) -> JsonObject | None:
     if backing is None:
         return None
-    layer = None
-    if backing.layer_role is not None:
-        layer = {"role": backing.layer_role, "index": backing.layer_index, **_path("path", backing.layer_path),
-                 "digest": None}
-    found = {**_path("path", backing.path), "device": str(backing.device) if backing.device else None,
-             "inode": backing.inode, "fs_type": backing.fs_type.decode("ascii", "replace") if backing.fs_type else None,
-             "layer": layer}
+    found: JsonObject = {
+        **_path("path", backing.path), "device": str(backing.device) if backing.device else None,
+        "inode": backing.inode, "fs_type": escaped(backing.fs_type) if backing.fs_type else None,
+        "layer": _layer(backing),
+    }
     if backing.through:
         found["through"] = [_backing(outer) for outer in backing.through]
     if backing.metadata is not None:
         found["metadata"] = _backing(backing.metadata)
     return found
+
+
+def _layer(backing: Backing) -> JsonObject | None:
+    if backing.layer_role is None:
+        return None
+    return {"role": backing.layer_role, "index": backing.layer_index, **_path("path", backing.layer_path),
+            "digest": None}

@@ -1,36 +1,53 @@
 """`mapsd COMMAND …`: the entry point and its exit codes."""
 
-import argparse
-import os
 import sys
 
-from mapsd import __version__
-from mapsd.cli import lookup
 from mapsd.errors import UsageError
 
-USAGE, UNREACHABLE = 2, 5
+USAGE, FAILED = 2, 70  # 70: EX_SOFTWARE of sysexits.h
+HELP = """\
+usage: mapsd COMMAND …
+
+Which file does each mapping of a process really hold?
+
+commands:
+  lookup      the mappings of processes (mapsd lookup --help)
+
+options:
+  -h, --help  this text
+  --version   the version"""
+_FLAGS = {"-h": "help", "--help": "help", "--version": "version"}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit status."""
-    parser = argparse.ArgumentParser("mapsd", description="Which file does each mapping of a process really hold?")
-    parser.add_argument("--version", action="version", version=f"mapsd {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    lookup.add_to(commands)
-    chosen = parser.parse_args(arguments)
+def main(words: list[str] | None = None) -> int:
+    """Run one command and return its exit status: 2 not understood, 70 not answered or not written."""
+    from mapsd.cli import output  # noqa: PLC0415  (imported where an interrupt is met)
     try:
-        status = int(chosen.run(chosen))
-        sys.stdout.flush()
+        status, lines = _answer(sys.argv[1:] if words is None else words)
+        return status if output.write(lines) else FAILED
     except UsageError as error:
-        print(f"mapsd: {error}", file=sys.stderr)
+        output.complain(str(error))
         return USAGE
-    except BrokenPipeError:
-        # The reader has gone (`mapsd … | head`): nothing is left to say, also not at interpreter exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
-        return 130
-    return status
+        return output.interrupted()
+
+
+def _answer(words: list[str]) -> tuple[int, list[str]]:
+    if words[:1] == ["lookup"]:
+        from mapsd.cli import lookup  # noqa: PLC0415  (--version needs none of it)
+        return lookup.run(words[1:])
+    return 0, _about(words)
+
+
+def _about(words: list[str]) -> list[str]:
+    from mapsd import __version__  # noqa: PLC0415  (rarely needed)
+    from mapsd.cli.arguments import parse, quoted  # noqa: PLC0415  (rarely needed)
+    flags, operands = parse(words[:1], _FLAGS)
+    if operands:
+        raise UsageError(f"no such command: {quoted(operands[0])} (see mapsd --help)")
+    if not flags:
+        raise UsageError("a command is missing (see mapsd --help)")
+    return [HELP if "help" in flags else f"mapsd {__version__}"]
 
 
 if __name__ == "__main__":

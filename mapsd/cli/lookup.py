@@ -1,103 +1,129 @@
-"""`mapsd lookup PID…`: every mapping of a process, or the one that holds an address."""
+"""`mapsd lookup PID…`: every mapping of a process, or those that hold an address."""
 
-import argparse
 import os
-import re
-import sys
-from typing import NamedTuple
+from collections.abc import Callable
 
 import mapsd
 from mapsd import render
+from mapsd.cli.arguments import parse, quoted
+from mapsd.cli.output import complain
 from mapsd.errors import AccessDenied, MapsdError, ProcessGone, UsageError
-from mapsd.model import ProcessAnswer
+from mapsd.model import Answer, ProcessAnswer
 
-FOUND, NOTHING, DENIED, GONE = 0, 1, 3, 4
-_WORST = (DENIED, GONE, NOTHING, FOUND)
-_PID_MAX = 1 << 31
+FOUND, NOTHING, DENIED, GONE, FAILED = 0, 1, 3, 4, 70
+_WORST = (FAILED, DENIED, GONE, NOTHING, FOUND)
+_PID_END = 1 << 31
+_HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
+HELP = """\
+usage: mapsd lookup [--json | --ndjson] PID|self [0xADDRESS…] …
+
+For every mapping: user path, state, layer and backing file. An address belongs to the process
+before it and selects the mapping that holds it.
+
+options:
+  -J, --json  one JSON object, an array for several processes
+  --ndjson    one JSON object a line
+  -h, --help  this text
+
+exit status: 0 found, 1 no such process or no mapping holds the address, 2 not understood,
+3 the process may not be read, 4 the process exited meanwhile, 70 not answered or not written"""
+_FLAGS = {"-J": "json", "--json": "json", "--ndjson": "ndjson", "-h": "help", "--help": "help"}
+Ask = Callable[[int], ProcessAnswer]
+Target = tuple[int, list[int]]  # a process, and the addresses of it that were asked for (empty: all mappings)
 
 
-class Target(NamedTuple):
-    """A process, and the addresses of it that were asked for (empty: all mappings)."""
-
-    pid: int
-    addresses: tuple[int, ...]
+def _live(pid: int) -> ProcessAnswer:
+    return mapsd.lookup(pid)
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the sub-command and its options."""
-    parser = commands.add_parser("lookup", help="the mappings of processes",
-                                 description="For every mapping: user path, state, layer and backing file.")
-    parser.add_argument("operands", nargs="+", metavar="PID|self|0xADDRESS",
-                        help="a process; an address belongs to the process before it")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object, an array for several processes")
-    form.add_argument("--ndjson", action="store_true", help="one JSON object a line")
-    parser.set_defaults(run=run)
+def run(words: list[str], ask: Ask = _live) -> tuple[int, list[str]]:
+    """Return the worst exit status and the lines to print; what failed is said on stderr."""
+    flags, operands = parse(words, _FLAGS)
+    if "help" in flags:
+        return FOUND, [HELP]
+    if {"json", "ndjson"} <= flags:
+        raise UsageError("--json and --ndjson exclude each other")
+    asked = targets(operands)
+    statuses, answers = zip(*(_answered(ask, pid, addresses) for pid, addresses in asked), strict=True)
+    found = [answer for answer in answers if answer is not None]
+    return min(statuses, key=_WORST.index), _lines(flags, found, several=len(asked) > 1)
 
 
 def targets(operands: list[str]) -> list[Target]:
     """Return what was asked for. Raises UsageError for what is no PID and no address."""
     found: list[Target] = []
     for operand in operands:
-        if operand.startswith("0x"):
-            if not found or not re.fullmatch("0x[0-9a-fA-F]{1,16}", operand):
-                raise UsageError(f"not an address after a PID: {render.escaped(os.fsencode(operand))}")
-            found[-1] = found[-1]._replace(addresses=(*found[-1].addresses, int(operand, 16)))
-        elif operand == "self":
-            found.append(Target(os.getpid(), ()))
-        elif re.fullmatch("[0-9]{1,10}", operand, re.ASCII) and 0 < int(operand) < _PID_MAX:
-            found.append(Target(int(operand), ()))
+        if not operand.startswith("0x"):
+            found.append((_pid(operand), []))
+        elif found:
+            found[-1][1].append(_address(operand))
         else:
-            raise UsageError(f"not a PID: {render.escaped(os.fsencode(operand))}")
+            raise UsageError(f"an address comes after its PID: {quoted(operand)}")
+    if not found:
+        raise UsageError("a PID is missing (see mapsd lookup --help)")
     return found
 
 
-def run(chosen: argparse.Namespace) -> int:
-    """Print the answers and return the worst exit status."""
-    statuses, answers = [], []
-    for target in targets(chosen.operands):
-        try:
-            answer = _asked(target, mapsd.lookup(target.pid))
-        except MapsdError as error:
-            print(f"mapsd: {error}", file=sys.stderr)
-            statuses.append(_status(error))
-            continue
-        missing = target.addresses and not answer.mappings
-        statuses.append(NOTHING if missing else FOUND)
-        if missing:
-            print(f"mapsd: {target.pid}: no mapping holds the address", file=sys.stderr)
-        answers.append(answer)
-    _print(chosen, answers)
-    return min(statuses, key=_WORST.index)
+def _pid(operand: str) -> int:
+    if operand == "self":
+        return os.getpid()
+    digits = operand.isascii() and operand.isdigit() and len(operand) <= 10
+    if not digits or not 0 < int(operand) < _PID_END:
+        raise UsageError(f"not a PID: {quoted(operand)}")
+    return int(operand)
 
 
-def _asked(target: Target, answer: ProcessAnswer) -> ProcessAnswer:
-    if not target.addresses:
-        return answer
-    kept = tuple(mapping for mapping in answer.mappings
-                 if any(mapping.vma.start <= address < mapping.vma.end for address in target.addresses))
-    return answer._replace(mappings=kept)
+def _address(operand: str) -> int:
+    digits = operand[2:]
+    if not 0 < len(digits) <= 16 or not _HEXADECIMAL.issuperset(digits):
+        raise UsageError(f"not an address: {quoted(operand)}")
+    return int(digits, 16)
+
+
+def _answered(ask: Ask, pid: int, addresses: list[int]) -> tuple[int, ProcessAnswer | None]:
+    try:
+        answer = ask(pid)
+    except MapsdError as error:
+        complain(str(error))
+        return _status(error), None
+    except OSError as error:
+        complain(f"{pid}: {error}")
+        return FAILED, None
+    return _selected(answer, addresses) if addresses else (FOUND, answer)
+
+
+def _selected(answer: ProcessAnswer, addresses: list[int]) -> tuple[int, ProcessAnswer]:
+    lost = [address for address in addresses if not any(_holds(mapping, address) for mapping in answer.mappings)]
+    for address in lost:
+        complain(f"{answer.process.pid}: no mapping holds {address:#x}")
+    kept = tuple(mapping for mapping in answer.mappings if any(_holds(mapping, address) for address in addresses))
+    return NOTHING if lost else FOUND, answer._replace(mappings=kept)
+
+
+def _holds(mapping: Answer, address: int) -> bool:
+    return mapping.vma.start <= address < mapping.vma.end
 
 
 def _status(error: MapsdError) -> int:
-    if isinstance(error, AccessDenied):
-        return DENIED
-    if isinstance(error, ProcessGone):
-        return GONE if error.seen else NOTHING
-    return GONE
+    match error:
+        case AccessDenied():
+            return DENIED
+        case ProcessGone():
+            return GONE if error.seen else NOTHING
+        case _:
+            return FAILED
 
 
-def _print(chosen: argparse.Namespace, answers: list[ProcessAnswer]) -> None:
-    if chosen.json or chosen.ndjson:
-        import json  # noqa: PLC0415  (5 ms that the table does not need)
-        objects = [render.as_json(answer) for answer in answers]
-        for line in objects if chosen.ndjson else ():
-            print(json.dumps(line))
-        if chosen.json and objects:
-            single = len(targets(chosen.operands)) == 1
-            print(json.dumps(objects[0] if single else objects, indent=1))
-        return
-    for answer in answers:
-        if len(answers) > 1:
-            print(f"{answer.process.pid} {render.escaped(answer.process.name)}")
-        sys.stdout.writelines(f"{line}\n" for line in render.table(answer))
+def _lines(flags: set[str], answers: list[ProcessAnswer], *, several: bool) -> list[str]:
+    if not flags:
+        return [line for answer in answers for line in (*_title(answer, several=several), *render.table(answer))]
+    import json  # noqa: PLC0415  (9 ms that the table does not need)
+    objects = [render.as_json(answer) for answer in answers]
+    if "ndjson" in flags:
+        return [json.dumps(one) for one in objects]
+    # Several processes are always an array, also of none; a single one that failed is no JSON at all.
+    return [json.dumps(one, indent=1) for one in ([objects] if several else objects)]
+
+
+def _title(answer: ProcessAnswer, *, several: bool) -> list[str]:
+    return [f"{answer.process.pid} {render.printable(render.escaped(answer.process.name))}"] if several else []

@@ -11,6 +11,7 @@ from mapsd.model import Absent, DeviceId, FileFacts, Found, Handle, Refused
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @contextmanager
@@ -29,8 +30,18 @@ def facts(fd: int, names: tuple[str, ...] = (), prefix: str = "") -> FileFacts:
     return FileFacts(
         _kind(seen), seen.device, seen.inode, seen.nlink, seen.size,
         _mount_id(fd) if seen.mount_id is None else seen.mount_id,
-        _handle(fd), os.readlink(link), _attributes(link, names, prefix),
+        _handle(fd), _name(link), _attributes(link, names, prefix), seen.changed,
     )
+
+
+def _name(link: bytes) -> bytes:
+    try:
+        return os.readlink(link)
+    except OSError as error:
+        # d_path() has one page: a longer path has no text.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return b""
 
 
 def _kind(seen: syscalls.Statx) -> str:
@@ -83,4 +94,11 @@ def found(ask: Callable[[], FileFacts], needs: str) -> Found:
             return Absent()
         if error.errno == errno.ESRCH:
             raise
+        unless_exhausted(error)
         return Refused(error.strerror or str(error), needs if error.errno in _FORBIDDEN else "")
+
+
+def unless_exhausted(error: OSError) -> None:
+    """Raise *error* where the observer itself ran out of something: that says nothing about the file asked for."""
+    if error.errno in _EXHAUSTED:
+        raise error

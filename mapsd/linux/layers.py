@@ -4,10 +4,11 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 
 from mapsd.linux import syscalls
-from mapsd.linux.files import facts, found, opened
-from mapsd.linux.procfs import ProcFs
+from mapsd.linux.files import facts, found, opened, unless_exhausted
+from mapsd.linux.handles import open_one
 from mapsd.model import FileFacts, Found, Handle, LayerDir
 from mapsd.parse.overlay_xattrs import NAMES
 from mapsd.ports import same_handle
@@ -25,9 +26,9 @@ Confirm = Callable[[FileFacts], FileFacts]
 class LayerDirs:
     """The directories of layers; close() gives every descriptor back."""
 
-    def __init__(self, process: ProcFs, confirm: Confirm) -> None:
+    def __init__(self, mine: Opener, theirs: Opener, confirm: Confirm) -> None:
         """Open in the observer's view and in the process's; *confirm* drops a path that the observer cannot use."""
-        self._process, self._confirm = process, confirm
+        self._views, self._confirm = ((True, mine), (False, theirs)), confirm
         self._dirs: list[int] = []
         self._known: dict[tuple[bytes, tuple[bytes, ...]], tuple[LayerDir, ...]] = {}
         self._searched: dict[tuple[int, int], list[bytes]] = {}
@@ -47,12 +48,12 @@ class LayerDirs:
 
     def _open_all(self, text: bytes, bases: Sequence[bytes]) -> Iterator[LayerDir]:
         seen = set()
-        views: tuple[tuple[bool, Opener], ...] = ((True, os.open), (False, self._process.open_named))
         for path in [text] if text.startswith(b"/") else [os.path.join(base, text) for base in bases]:
-            for mine, opener in views:
+            for mine, opener in self._views:
                 try:
                     layer = self.keep(opener(path, _DIRECTORY), mine=mine)
-                except OSError:
+                except OSError as error:
+                    unless_exhausted(error)
                     # A candidate that cannot be opened is no candidate; an empty list says so.
                     continue
                 if (layer.facts.st_dev, layer.facts.inode) not in seen:
@@ -81,6 +82,16 @@ class LayerDirs:
             if error.errno == errno.EXDEV:
                 raise OSError(error.errno, "another mount covers a part of the layer") from error
             raise
+
+    def open_by_handle(self, near: Sequence[LayerDir], handle: Handle, flags: int) -> int:
+        """Return a descriptor of the one file with this handle on the filesystems of layers; raises OSError."""
+        with ExitStack() as stack:
+            devices = {}
+            for layer in near:
+                if layer.facts.st_dev not in devices:
+                    fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._dirs[layer.key])
+                    devices[layer.facts.st_dev] = stack.enter_context(opened(fd))
+            return open_one(list(devices.values()), handle, flags)
 
     def search(self, layer: LayerDir, handle: Handle, inode: int, prefix: str) -> Sequence[tuple[bytes, FileFacts]]:
         """Return the paths in a layer that have this handle, by a search bounded in time and entries."""

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Sequence
 
-from mapsd.linux.files import facts, found, opened
+from mapsd.linux import syscalls
+from mapsd.linux.files import facts, found, opened, unless_exhausted
 from mapsd.linux.handles import Filesystems
 from mapsd.linux.layers import LayerDirs
 from mapsd.linux.namespaces import place_of
 from mapsd.linux.procfs import ProcFs
+from mapsd.linux.views import View
 from mapsd.model import Absent, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle
 from mapsd.parse import mountinfo
 from mapsd.parse.overlay_xattrs import NAMES
@@ -23,10 +25,12 @@ class LiveMachine:
     def __init__(self, process: ProcFs) -> None:
         """Look at the machine that *process* runs on."""
         self.process = process
-        self._layers = LayerDirs(process, self._confirmed)
         with open("/proc/self/mountinfo", "rb") as file:
             self._mounts = mountinfo.parse(file.read())
-        self._filesystems = Filesystems(process, self._mounts)
+        self._view = View(_openat2, self.mounts, b"")
+        self._layers = LayerDirs(self._view.open, process.open_named, self._confirmed)
+        self._filesystems = Filesystems(((self._mounts, self._view.open), (process.mounts(), process.open_named)))
+        self._by_handle: dict[ByHandle, Found] = {}
         self._defaults: dict[str, bool] = {}
         self._trusted = _reads_trusted()
 
@@ -51,7 +55,7 @@ class LiveMachine:
 
     def named(self, path: bytes) -> Found:
         """Return what *path* opens for the observer."""
-        return found(lambda: _facts_of(os.open(path, os.O_PATH | os.O_CLOEXEC)), "CAP_DAC_READ_SEARCH")
+        return found(lambda: _facts_of(self._view.open(path, os.O_PATH)), "CAP_DAC_READ_SEARCH")
 
     def directories(self, text: bytes, bases: Sequence[bytes]) -> Sequence[LayerDir]:
         """Return the directories that a layer's text may name: the observer's first, then the process's."""
@@ -65,12 +69,14 @@ class LiveMachine:
         """Return the paths in a layer that have this handle, by a search bounded in time and entries."""
         return self._layers.search(layer, handle, inode, prefix)
 
-    def by_handle(self, wanted: OverlayHandle, prefix: str) -> Found:
+    def by_handle(self, wanted: ByHandle, prefix: str) -> Found:
         """Return the file that a handle names, with a path only where that path opens it again."""
         def ask() -> FileFacts:
-            with opened(self._filesystems.open(wanted, os.O_PATH)) as fd:
+            with opened(self.open(wanted, os.O_PATH)) as fd:
                 return self._confirmed(facts(fd, NAMES, prefix))
-        return found(ask, "CAP_DAC_READ_SEARCH")
+        if wanted not in self._by_handle:
+            self._by_handle[wanted] = found(ask, "CAP_DAC_READ_SEARCH")
+        return self._by_handle[wanted]
 
     def _confirmed(self, seen: FileFacts) -> FileFacts:
         again = self.named(seen.path) if seen.path.startswith(b"/") and seen.nlink else Absent()
@@ -89,8 +95,12 @@ class LiveMachine:
 
     def place_of(self, mount_id: int, ref: FileRef) -> Namespace:
         """Return which mount namespace a mount is in."""
-        with opened(self.open(ref, os.O_PATH | os.O_CLOEXEC)) as fd:
-            return place_of(fd, mount_id, self.process.target("ns/mnt"), complete=self.reads_trusted())
+        try:
+            with opened(self.open(ref, os.O_PATH | os.O_CLOEXEC)) as fd:
+                return place_of(fd, mount_id, self.process.target("ns/mnt"), complete=self.reads_trusted())
+        except OSError as error:
+            unless_exhausted(error)
+            return Namespace("unknown", "the mapping went away while it was asked about")
 
     def open(self, ref: FileRef, flags: int) -> int:
         """Return a descriptor of *ref*; raises OSError."""
@@ -101,8 +111,14 @@ class LiveMachine:
                 return self.process.open_named(path, flags)
             case InLayer(layer, path):
                 return self._layers.open(layer, path, flags)
+            case ByHandle(wanted, near) if not any(wanted.uuid):
+                return self._layers.open_by_handle(near, wanted.handle, flags)
             case ByHandle(wanted):
                 return self._filesystems.open(wanted, flags)
+
+
+def _openat2(path: bytes, flags: int, resolve: int) -> int:
+    return syscalls.openat2(syscalls.AT_FDCWD, path, flags, resolve | syscalls.RESOLVE_NO_MAGICLINKS)
 
 
 def _facts_of(fd: int) -> FileFacts:

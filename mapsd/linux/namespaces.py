@@ -54,13 +54,15 @@ def _namespaces() -> Iterator[tuple[int, bytes]]:
 
 
 def _walk(fd: int, step: int) -> Iterator[tuple[int, bytes]]:
-    while True:
-        buffer = bytearray(_INFO.pack(_INFO.size, 0, 0))
-        try:
-            following = fcntl.ioctl(fd, step, buffer)
-        except FileNotFoundError:
-            return
-        finally:
+    try:
+        while True:
+            buffer = bytearray(_INFO.pack(_INFO.size, 0, 0))
+            try:
+                following = fcntl.ioctl(fd, step, buffer)
+            except FileNotFoundError:
+                return
             os.close(fd)
-        fd = following
-        yield _INFO.unpack(buffer)[2], os.readlink(b"/proc/self/fd/%d" % fd)
+            fd = following
+            yield _INFO.unpack(buffer)[2], os.readlink(b"/proc/self/fd/%d" % fd)
+    finally:
+        os.close(fd)

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 
 from mapsd.linux import syscalls
-from mapsd.linux.files import opened
+from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.machine import LiveMachine
 from mapsd.model import Vma
 from mapsd.parse import pagemap
@@ -32,9 +32,18 @@ class LivePageFrames:
         """Return "same", "different" or "silent", and what was seen or stood in the way."""
         try:
             with opened(self._machine.open(candidate, os.O_PATH | os.O_CLOEXEC)) as found:
-                return self._compare_opened(vma, found)
+                verdict = self._compare_opened(vma, found)
+            if self._is_still(vma):
+                return verdict
         except OSError as error:
+            unless_exhausted(error)
             return "silent", f"the candidate cannot be opened: {error.strerror}"
+        return "silent", "the addresses held another mapping meanwhile"
+
+    def _is_still(self, vma: Vma) -> bool:
+        # The kernel's maps text escapes newlines only; a text longer than a page has no link.
+        link = self._machine.process.link(vma)
+        return link is None or link.replace(b"\n", rb"\012") == vma.name
 
     def _compare_opened(self, vma: Vma, found: int) -> tuple[str, str]:
         if not stat.S_ISREG(os.fstat(found).st_mode):

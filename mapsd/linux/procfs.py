@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from mapsd.errors import AccessDenied, ProcessGone
 from mapsd.linux import syscalls
 from mapsd.linux.files import facts, found, opened
-from mapsd.model import FileFacts, Found, Refused, Vma
-from mapsd.parse import stat
+from mapsd.linux.views import View
+from mapsd.model import FileFacts, Found, Mount, Refused, Vma
+from mapsd.parse import mountinfo, stat
 
 _O_PATH = os.O_PATH | os.O_CLOEXEC
 
@@ -23,6 +24,7 @@ class ProcFs:
         with self._translated("process", seen=False):
             self._dir = os.open(f"/proc/{thread or pid}", _O_PATH | os.O_DIRECTORY)
         self._root: int | None = None
+        self._view = View(self._open_in_root, self.mounts, b"/proc/%d/root" % (thread or pid))
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -76,10 +78,26 @@ class ProcFs:
 
     def open_named(self, path: bytes, flags: int) -> int:
         """Return a descriptor of what *path* opens inside the process's root, never through a magic link."""
+        return self._view.open(path, flags)
+
+    def _open_in_root(self, path: bytes, flags: int, resolve: int) -> int:
         if self._root is None:
             self._root = os.open("root", _O_PATH | os.O_DIRECTORY, dir_fd=self._dir)
         inside = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
-        return syscalls.openat2(self._root, path, flags, inside)
+        return syscalls.openat2(self._root, path, flags, inside | resolve)
+
+    def mounts(self) -> list[Mount]:
+        """Return the process's mounts. Raises ParseError."""
+        return mountinfo.parse(self.mountinfo())
+
+    def mountinfo(self) -> bytes:
+        """Return the text of mountinfo, empty for a process that has left its namespace. Raises ProcessGone."""
+        try:
+            return self.text("mountinfo")
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return b""
 
     def open_pagemap(self) -> int:
         """Return a descriptor of the process's pagemap."""

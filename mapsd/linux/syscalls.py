@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from mapsd.model import DeviceId, Handle
 
+AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
+AT_STATX_DONT_SYNC = 0x4000
 AT_HANDLE_FID = 0x200
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH, RESOLVE_IN_ROOT = 1, 2, 4, 8, 16
 STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID, STATX_MNT_ID_UNIQUE = 0x7FF, 0x800, 0x1000, 0x4000
@@ -60,10 +62,11 @@ _STATX = struct.Struct("=I12xI8xH2xQQ32xqI4xqI20xIIIIQ")
 
 
 def statx(dirfd: int, mask: int = STATX_MNT_ID) -> Statx:
-    """Return what the descriptor *dirfd* is. See statx(2)."""
+    """Return what the descriptor *dirfd* is; a server behind its filesystem is not asked. See statx(2)."""
     buffer = ctypes.create_string_buffer(256)
     wanted = STATX_BASIC_STATS | STATX_BTIME | mask
-    _check(_libc.syscall(_SYS_STATX[_MACHINE], dirfd, b"", AT_EMPTY_PATH, wanted, buffer))
+    _check(_libc.syscall(_SYS_STATX[_MACHINE], dirfd, b"", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, wanted,
+                         buffer))
     (got, nlink, mode, inode, size, born, born_ns, changed, changed_ns,
      rmajor, rminor, major, minor, mount_id) = _STATX.unpack_from(buffer)
     return Statx(mode, inode, size, nlink, DeviceId(major, minor), DeviceId(rmajor, rminor),

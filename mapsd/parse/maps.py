@@ -59,7 +59,7 @@ def _decimal(text: bytes) -> int:
 
 
 def kind_of(vma: Vma) -> str:
-    """Return the contract's kind of a mapping, from its name, device and inode."""
+    """Return the contract's kind of a mapping as far as its text says: a file may still be a device's."""
     name = vma.name
     if name.startswith(b"["):
         return _bracketed(name)
@@ -69,8 +69,6 @@ def kind_of(vma: Vma) -> str:
         return "other"
     if vma.device.major == 0 and vma.device.minor == 1:
         return _internal_shmem(name)
-    if name == b"/dev/zero" or name.startswith((b"/dev/nvidia", b"/dev/dri/")):
-        return "device"
     return "file"
 
 

@@ -38,5 +38,14 @@ def index_name(wanted: OverlayHandle) -> bytes:
 
 
 def is_opaque(value: bytes | None) -> bool:
-    """Return whether an `opaque` attribute hides the layers below (`y`; `x` marks xattr whiteouts)."""
-    return value is not None and value[:1] == b"y"
+    """Return whether an `opaque` attribute hides the layers below (`y`; `x` marks xattr whiteouts).
+
+    The kernel reads one byte, and a longer value not at all (ovl_get_opaquedir_val, fs/overlayfs/util.c).
+    """
+    return value == b"y"
+
+
+def is_redirect(value: bytes) -> bool:
+    """Return whether the kernel follows a `redirect` attribute: one name, or an absolute path of names."""
+    names = value[1:].split(b"/") if value.startswith(b"/") else [value]
+    return not any(name in {b"", b".", b".."} or b"/" in name for name in names)

@@ -59,8 +59,11 @@ def _by_frames(vma: Vma, live: bool, found: Candidates, frames: PageFrames) -> F
         return _lower(found, found.lower, "page-frame", known, evidence)
     if up == "same" and low != "same" and found.upper is not None:
         return Finding(found.upper.backing, "page-frame", True if live else None, evidence)
-    if now == "same" and low == "different" and up != "different" and found.sure:
-        backing = found.upper.backing if found.upper is not None else found.unlinked
+    if now == "same" and low == "different" and found.sure and found.unlinked is not None and (
+            up != "different" or not live):
+        # Not the lower one: the upper copy, which of a name that is gone may have no name either.
+        sure = live and found.upper is not None
+        backing = found.upper.backing if sure and found.upper is not None else found.unlinked
         return Finding(backing, "page-frame", agrees, evidence)
     if found.pure_upper and found.upper is not None and now == "same":
         return Finding(found.upper.backing, "page-frame", agrees, evidence)

@@ -12,8 +12,9 @@ from mapsd.model import Absent, Backing, DeviceId, FileFacts, Found, Layer, Over
 from mapsd.parse.overlay_xattrs import index_name, origin, overlay_handle
 from mapsd.ports import ByHandle, FileRef, InLayer, same_handle
 from mapsd.resolve.lookup import Ask, Hit, Miss, Piece, Undecided, is_whiteout, lookup
+from mapsd.resolve.mounts import rest
 from mapsd.resolve.names import Place, Scene, same_file
-from mapsd.resolve.overlays import Overlay, ask_in, layer_of
+from mapsd.resolve.overlays import Overlay, ask_in, layer_of, mounted_later
 
 NEEDS_FRAMES = "CAP_SYS_ADMIN"
 
@@ -47,20 +48,22 @@ class Candidates(NamedTuple):
 
 
 class _Lower(NamedTuple):
-    """The lower file that a handle names."""
+    """The lower file that a handle names; *piece* is where in which layer, None where its layer is not known."""
 
     candidate: Candidate
     facts: FileFacts
     sure: bool
+    piece: Piece | None
 
 
 def candidates(vma: Vma, place: Place, overlay: Overlay, scene: Scene) -> Candidates | None:
     """Return what a mapping of an overlay file may hold, None where its handle does not say."""
     wanted = overlay_handle(place.facts.handle) if place.facts is not None else None
-    if wanted is None:
+    if wanted is None or place.facts is None:
         return None
-    found = _found(_Question(vma, wanted, overlay, place.inner, place.verdict == "live", scene))
-    return found._replace(unlinked=unlinked_upper(overlay, scene), settled=overlay.settled)
+    found = _found(_Question(vma, wanted, overlay, place.inner, place.verdict == "live", scene, place.facts))
+    unlinked = unlinked_upper(overlay, scene) if overlay.has_upper() else None
+    return found._replace(unlinked=unlinked, settled=overlay.settled)
 
 
 class _Question(NamedTuple):
@@ -72,6 +75,12 @@ class _Question(NamedTuple):
     path: bytes | None
     live: bool
     scene: Scene
+    facts: FileFacts
+
+    def by_handle(self, wanted: OverlayHandle) -> ByHandle:
+        """Return the question for a file by its handle."""
+        layers = self.overlay.guessed() if wanted.upper else self.overlay.lowers()
+        return ByHandle(wanted, tuple(layer.dir for layer in layers if layer.dir is not None))
 
 
 def unlinked_upper(overlay: Overlay, scene: Scene) -> Backing:
@@ -87,15 +96,27 @@ def _found(asked: _Question) -> Candidates:
         return _exported_upper(asked)
     if asked.wanted.upper:
         return Candidates(None, _upper(asked)[0], "yes", pure_upper=True)
-    data = _lower_data(_lower(asked, asked.wanted), asked)
+    lower = _lower(asked, asked.wanted)
+    data = _lower_data(lower, asked)
     if asked.live and asked.path is not None:
-        found = _with_copy(data, asked, asked.path)
+        found = _with_copy(data, lower, asked, asked.path)
     else:
         reason = data.reason or "an upper copy that was unlinked since looks like the lower file"
-        found = data._replace(copy="unknown", reason=reason)
+        found = data._replace(copy="unknown", reason=reason, upper=_named_upper(asked))
     if found.copy == "unknown" and found.upper is None:
         return found._replace(upper=_indexed(asked))
     return found
+
+
+def _named_upper(asked: _Question) -> Candidate | None:
+    """Return the upper file at a name that is not known to be the mapping's own: page frames must confirm it."""
+    overlay = asked.overlay
+    if overlay.upper is None or asked.path is None:
+        return None
+    found = asked.scene.machine.entry(overlay.upper, asked.path, overlay.prefix)
+    if not isinstance(found, FileFacts) or found.kind != "file" or "metacopy" in dict(found.xattrs):
+        return None
+    return Candidate(backing_of(found, overlay.layers[0], asked.scene), InLayer(overlay.upper, asked.path))
 
 
 def _exported_upper(asked: _Question) -> Candidates:
@@ -130,28 +151,31 @@ def _upper(asked: _Question) -> tuple[Candidate, FileFacts | None]:
     if overlay.upper is not None and asked.path is not None:
         found: Found = scene.machine.entry(overlay.upper, asked.path, overlay.prefix)
         if isinstance(found, FileFacts) and same_handle(found.handle, asked.wanted.handle):
-            ref = InLayer(overlay.upper, asked.path)
-            return Candidate(backing_of(found, overlay.layers[0], scene), ref), found
-    found = scene.machine.by_handle(asked.wanted, overlay.prefix)
-    if isinstance(found, FileFacts):
-        return Candidate(backing_of(found, overlay.layers[0], scene), ByHandle(asked.wanted)), found
+            at = InLayer(overlay.upper, asked.path)
+            return Candidate(backing_of(found, overlay.layers[0], scene), at), found
+    ref = asked.by_handle(asked.wanted)
+    found = scene.machine.by_handle(ref, overlay.prefix)
+    if isinstance(found, FileFacts) and not mounted_later(found, overlay.mount, scene):
+        return Candidate(backing_of(found, overlay.layers[0], scene), ref), found
     return Candidate(unlinked_upper(overlay, scene), None), None
 
 
 def _lower(asked: _Question, wanted: OverlayHandle) -> _Lower | None:
-    overlay, scene = asked.overlay, asked.scene
-    found = scene.machine.by_handle(wanted, overlay.prefix)
+    overlay, scene, ref = asked.overlay, asked.scene, asked.by_handle(wanted)
+    found = scene.machine.by_handle(ref, overlay.prefix)
     layer = layer_of(overlay, found.path, scene) if isinstance(found, FileFacts) and found.path else None
+    # A handle without a UUID, or on a filesystem that was mounted later, names a file of the layers only where
+    # these are known to be the mounted ones.
+    sure = overlay.settled or (any(wanted.uuid) and isinstance(found, FileFacts)
+                               and not mounted_later(found, overlay.mount, scene))
     if isinstance(found, FileFacts) and found.nlink == 1 and layer is not None:
-        return _Lower(Candidate(backing_of(found, layer, scene), ByHandle(wanted)), found, sure=True)
+        place = Piece(layer, rest(found.path, layer.dir.path), found) if layer.dir is not None else None
+        return _Lower(Candidate(backing_of(found, layer, scene), ref), found, sure, place)
     piece = _in_layers(asked, wanted) or (None if isinstance(found, FileFacts) else _searched(asked, wanted))
-    same = piece is not None and (not isinstance(found, FileFacts) or same_file(found, piece.facts))
-    if same and piece is not None:
-        # Without a UUID two filesystems may give one handle to two files.
-        sure = isinstance(found, FileFacts)
-        return _Lower(in_layer(piece, scene), piece.facts, sure)
+    if piece is not None and (not isinstance(found, FileFacts) or same_file(found, piece.facts)):
+        return _Lower(in_layer(piece, scene), piece.facts, sure, piece)
     if isinstance(found, FileFacts):
-        return _Lower(Candidate(backing_of(found, None, scene), ByHandle(wanted)), found, sure=True)
+        return _Lower(Candidate(backing_of(found, None, scene), ref), found, sure, None)
     return None
 
 
@@ -185,53 +209,62 @@ def _lower_data(lower: _Lower | None, asked: _Question) -> Candidates:
     """Return the lower data file: the origin itself, or what a metacopy among the lowers leads to."""
     if lower is None:
         return Candidates(None, None, "unknown", "the lower file was not found", "CAP_DAC_READ_SEARCH")
-    if not _may_be_metacopy(lower.facts, asked):
-        return Candidates(lower.candidate, None, "unknown", sure=lower.sure)
-    if asked.path is None:
-        return Candidates(None, None, "unknown", "the lower file may hold metadata only, and its name is not known")
-    scene = asked.scene
-    match lookup(asked.overlay.lowers(), asked.path, asker(asked.overlay, scene)):
+    match _is_metacopy(lower.facts, asked):
+        case False:
+            return Candidates(lower.candidate, None, "unknown", sure=lower.sure)
+        case None:
+            return Candidates(None, None, "unknown", "whether the lower file holds data is in a trusted attribute",
+                              "CAP_SYS_ADMIN")
+    if lower.piece is None:
+        return Candidates(None, None, "unknown", "the lower file holds metadata only, and its layer is not known")
+    scene, top = asked.scene, lower.piece.layer.position
+    layers = [layer for layer in asked.overlay.lowers() if layer.position >= top]
+    match lookup(layers, lower.piece.path, asker(asked.overlay, scene)):
         case Hit(data, metadata) if same_file((metadata or data).facts, lower.facts):
-            top = backing_of(metadata.facts, metadata.layer, scene) if metadata else None
-            return Candidates(in_layer(data, scene), None, "unknown", metadata=top, sure=False)
+            named = backing_of(metadata.facts, metadata.layer, scene) if metadata else None
+            return Candidates(in_layer(data, scene), None, "unknown", metadata=named, sure=False)
         case Undecided(reason, needs):
             return Candidates(None, None, "unknown", reason, needs)
         case Hit() | Miss():
             return Candidates(None, None, "unknown", "the lower file's data was not found in the layers")
 
 
-def _may_be_metacopy(facts: FileFacts, asked: _Question) -> bool:
+def _is_metacopy(facts: FileFacts, asked: _Question) -> bool | None:
+    """Return whether a file holds metadata only, None where its attribute may be hidden."""
     if any(name == "metacopy" for name, _ in facts.xattrs):
         return True
     overlay, machine = asked.overlay, asked.scene.machine
     visible = overlay.options.userxattr or machine.reads_trusted()
     possible = overlay.options.data or overlay.maybe("metacopy", asked.scene)
-    return bool(possible) and not visible
+    return None if possible and not visible else False
 
 
-def _with_copy(data: Candidates, asked: _Question, path: bytes) -> Candidates:
+def _with_copy(data: Candidates, lower: _Lower | None, asked: _Question, path: bytes) -> Candidates:
     overlay = asked.overlay
     if not overlay.has_upper():
         return data._replace(copy="no")
     if overlay.upper is None:
+        # The overlay shows the times of its real file, and a copy made after the mount has a later one.
+        if _untouched(lower, asked) and overlay.born is not None and asked.facts.changed < overlay.born:
+            return data._replace(copy="no")
         return data._replace(copy="unknown", reason="the upper layer's directory was not found by identity",
                              needs="CAP_DAC_READ_SEARCH")
     found = asked.scene.machine.entry(overlay.upper, path, overlay.prefix)
     if isinstance(found, Refused):
         reason = f"the upper layer cannot be asked: {found.reason}"
         return data._replace(copy="unknown", reason=reason, needs=found.needs)
-    if isinstance(found, Absent):
-        return _without_copy(data, asked)
-    return _copy(found, data, asked, path)
+    if not isinstance(found, Absent):
+        return _copy(found, data, asked, path)
+    if _untouched(lower, asked):
+        return data._replace(copy="no")
+    # A hard link's copy is in the index under another name, or somebody moved the copy in the upper layer.
+    return data._replace(copy="unknown", reason="the overlay shows another time of change than the lower file has: "
+                         "it was copied up, and the copy is not at its name", needs=NEEDS_FRAMES)
 
 
-def _without_copy(data: Candidates, asked: _Question) -> Candidates:
-    # With an index a hard link's upper copy is found by the lower file's handle, not by name.
-    found = asked.scene.machine.by_handle(asked.wanted, asked.overlay.prefix)
-    alone = isinstance(found, FileFacts) and found.nlink == 1
-    if not alone and asked.overlay.maybe("index", asked.scene):
-        return data._replace(copy="unknown", reason="a hard link's upper copy may be in the index", needs=NEEDS_FRAMES)
-    return data._replace(copy="no")
+def _untouched(lower: _Lower | None, asked: _Question) -> bool:
+    """Return whether the overlay shows the lower file's own ctime (ovl_getattr asks the real file)."""
+    return lower is not None and lower.facts.changed == asked.facts.changed
 
 
 def _copy(found: FileFacts, data: Candidates, asked: _Question, path: bytes) -> Candidates:

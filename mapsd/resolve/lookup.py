@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mapsd.model import Absent, FileFacts, Found, Layer, Refused
-from mapsd.parse.overlay_xattrs import is_opaque
+from mapsd.parse.overlay_xattrs import is_opaque, is_redirect
 
 Ask = Callable[[Layer, bytes], Found]
 
@@ -53,7 +53,7 @@ class _Walk:
 
     def __init__(self, name: bytes) -> None:
         self.name = name  # relative: a last component; absolute: a path from the overlay's root
-        self.stop = self.metacopy = self.is_dir = False
+        self.stop = self.metacopy = self.is_dir = self.absolute = False
 
 
 def lookup(layers: Sequence[Layer], path: bytes, ask: Ask) -> Outcome:
@@ -91,20 +91,20 @@ def _lookup_name(walk: _Walk, stack: list[tuple[Layer, bytes]], merged: list[Lay
 
 def _in_layer(walk: _Walk, layer: Layer, directory: bytes, ask: Ask) -> Piece | None:
     if not walk.name.startswith(b"/"):
-        return _single(walk, layer, directory, walk.name, (b"", b""), ask)
-    done, left = b"", walk.name.strip(b"/")
+        return _single(walk, layer, directory, walk.name, b"", b"", ask)
+    done, left = b"", walk.name[1:]
     piece = None
-    while left:
+    while True:
         # A redirect found on the way rewrites walk.name for the layers below, not for this one.
         component, _, after = left.partition(b"/")
-        piece = _single(walk, layer, done, component, (b"/" + done, after), ask)
-        if piece is None or piece.facts.kind != "directory":
+        before = walk.name[:len(walk.name) - len(left)]
+        piece = _single(walk, layer, done, component, before, left[len(component):], ask)
+        if not after or piece is None or piece.facts.kind != "directory":
             return piece if not after else None
-        done, left = _join(done, component), after
-    return piece
+        done, left = piece.path, after
 
 
-def _single(walk: _Walk, layer: Layer, directory: bytes, name: bytes, around: tuple[bytes, bytes],
+def _single(walk: _Walk, layer: Layer, directory: bytes, name: bytes, before: bytes, after: bytes,
             ask: Ask) -> Piece | None:
     path = _join(directory, name)
     facts = ask(layer, path)
@@ -113,7 +113,7 @@ def _single(walk: _Walk, layer: Layer, directory: bytes, name: bytes, around: tu
     if isinstance(facts, Absent):
         return None
     attributes = dict(facts.xattrs)
-    last = not around[1]
+    last = not after
     if is_whiteout(facts) or (last and walk.metacopy and facts.kind != "file"):
         walk.stop = True
         return None
@@ -121,7 +121,7 @@ def _single(walk: _Walk, layer: Layer, directory: bytes, name: bytes, around: tu
         if walk.is_dir or not last:
             walk.stop = True
             return None
-        walk.metacopy = facts.kind == "file" and "metacopy" in attributes
+        walk.metacopy = facts.kind == "file" and is_metacopy(attributes.get("metacopy"))
         walk.stop = not walk.metacopy
         if walk.stop:
             return Piece(layer, path, facts)
@@ -130,21 +130,30 @@ def _single(walk: _Walk, layer: Layer, directory: bytes, name: bytes, around: tu
         if is_opaque(attributes.get("opaque")):
             walk.stop = True
             return Piece(layer, path, facts)
-    _redirect(walk, attributes.get("redirect"), around)
+    _redirect(walk, attributes.get("redirect"), before, after)
     return Piece(layer, path, facts)
 
 
-def _redirect(walk: _Walk, redirect: bytes | None, around: tuple[bytes, bytes]) -> None:
+def _redirect(walk: _Walk, redirect: bytes | None, before: bytes, after: bytes) -> None:
+    walk.absolute = False
     if redirect is None:
         return
-    before, after = around
+    if not is_redirect(redirect):
+        raise _Unasked(Refused("a redirect in a form that the kernel refuses"))
     if redirect.startswith(b"/"):
-        walk.stop = False
-        walk.name = b"/" + _join(redirect, after)
-    elif before:
-        walk.name = b"/" + _join(before, redirect, after)
+        walk.absolute, walk.stop = True, False
+        walk.name = redirect + after
     else:
-        walk.name = redirect
+        walk.name = before + redirect + after
+
+
+def is_metacopy(value: bytes | None) -> bool:
+    """Return whether a `metacopy` attribute says that the data lies below (ovl_check_metacopy_xattr)."""
+    if value is None or not value:
+        return value is not None
+    if len(value) < 4 or value[0] != 0 or value[1] != len(value) or value[2] != 0:
+        raise _Unasked(Refused("a metacopy attribute in a form that the kernel refuses"))
+    return True
 
 
 def is_whiteout(facts: FileFacts) -> bool:
@@ -158,14 +167,14 @@ def _file(pieces: list[Piece], walk: _Walk, layers: Sequence[Layer], ask: Ask) -
         return Miss()
     if not walk.metacopy:
         return Hit(pieces[-1], pieces[0] if len(pieces) > 1 else None)
-    if walk.name.startswith(b"/"):
-        for layer in layers:
-            if layer.role == "data":
-                facts = ask(layer, walk.name.strip(b"/"))
-                if isinstance(facts, Refused):
-                    return Undecided(facts.reason, facts.needs)
-                if isinstance(facts, FileFacts) and facts.kind == "file":
-                    return Hit(Piece(layer, walk.name.strip(b"/"), facts), pieces[0])
+    # Only a lower metacopy leads to the data-only layers, and the last redirect must be absolute.
+    for layer in layers if walk.absolute and any(piece.layer.role == "lower" for piece in pieces) else ():
+        if layer.role == "data":
+            facts = ask(layer, walk.name[1:])
+            if isinstance(facts, Refused):
+                return Undecided(facts.reason, facts.needs)
+            if isinstance(facts, FileFacts) and facts.kind == "file":
+                return Hit(Piece(layer, walk.name[1:], facts), pieces[0])
     return Undecided("a metacopy file has no data below it", "")
 
 

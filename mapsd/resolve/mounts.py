@@ -12,6 +12,7 @@ class MountTable:
         """Index the mounts by id and by parent."""
         self.all = tuple(mounts)
         self._by_id = {mount.id: mount for mount in mounts}
+        self._order = {mount.id: number for number, mount in enumerate(mounts)}
         self._children: dict[int, list[Mount]] = {}
         for mount in mounts:
             self._children.setdefault(mount.parent, []).append(mount)
@@ -23,6 +24,14 @@ class MountTable:
     def of_device(self, device: DeviceId) -> list[Mount]:
         """Return the mounts of one superblock."""
         return [mount for mount in self.all if mount.device == device]
+
+    def is_later(self, mount_id: int, device: DeviceId) -> bool | None:
+        """Return whether a mount was made after the first of a superblock, None where the table does not list both.
+
+        mountinfo lists a namespace's mounts in the order in which they were made.
+        """
+        order, others = self._order.get(mount_id), [self._order[mount.id] for mount in self.of_device(device)]
+        return order > min(others) if order is not None and others else None
 
     def leads_to(self, path: bytes, root_mount: int) -> int:
         """Return the id of the mount on which a lookup of *path* ends, symlinks left out.

@@ -156,6 +156,9 @@ def _gone(mapped: FileFacts, mount: Mount | None, seen: list[tuple[Reading, Foun
     if scene.root_mount is None or len(marked) > 1 or len(plain) > 1:
         return Place("unknown", None, mapped, mount, "the name can be read in more than one way")
     leads = [scene.table.leads_to(reading.name, scene.root_mount) for reading, _ in (*marked, *plain)]
+    if not marked and isinstance(plain[0][1], Refused):
+        refused = plain[0][1]
+        return Place("unknown", None, mapped, mount, f"the name cannot be looked up: {refused.reason}", refused.needs)
     if not marked:
         verdict = "covered" if leads[0] != mapped.mount_id else "unknown"
         reason = "" if verdict == "covered" else "the path no longer opens this file, and no mark says why"
@@ -194,7 +197,7 @@ def _without_link(vma: Vma, refused: Found, texts: list[bytes], scene: Scene) ->
         mount = scene.table.by_id(found.mount_id) if isinstance(found, FileFacts) else None
         if not isinstance(found, FileFacts) or mount is None:
             continue
-        if mount.device == vma.device and found.inode == vma.inode and found.kind == "file":
+        if mount.device == vma.device and found.inode == vma.inode:
             return _claimed(reading, found, mount, scene)
     return Place("unknown", None, None, None, "the path that the kernel shows does not open this file, "
                  "and map_files may not be followed", needs)

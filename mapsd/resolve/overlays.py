@@ -20,7 +20,8 @@ class Overlay(NamedTuple):
 
     *upper* is the verified directory of the upper layer, None where there is none or it was not found;
     *guess* the one that its text names: what is found there counts only once a page frame or inode confirms it.
-    *settled* says that the directories of the lower layers were not moved since the mount.
+    *settled* says that the directories of the lower layers were not moved since the mount; *born* is when it
+    was mounted (nanoseconds since the epoch), None where nothing tells.
     """
 
     mount: Mount
@@ -30,6 +31,7 @@ class Overlay(NamedTuple):
     bases: tuple[bytes, ...] = ()
     guess: LayerDir | None = None
     settled: bool = False
+    born: int | None = None
 
     @property
     def prefix(self) -> str:
@@ -64,30 +66,44 @@ def build(mount: Mount, scene: Scene) -> Overlay:
     for index, (role, text) in enumerate(below, 1):
         found = scene.machine.directories(text, bases)
         lowers.append(Layer(role, index, text, found[0] if found else None))
-    still = _settled(lowers, options, bases, scene)
+    born = _born(options, bases, scene)
+    still = _settled(lowers, mount, scene.started if born is None else born, scene)
     lowers = [layer._replace(certain=still or len(lowers) == 1) for layer in lowers]
     if options.upper is None:
-        return Overlay(mount, options, tuple(lowers), None, bases, settled=still)
+        return Overlay(mount, options, tuple(lowers), None, bases, settled=still, born=born)
     named = scene.machine.directories(options.upper, bases)
     upper = _verified_upper(mount, lowers, named, scene)
     layers = (Layer("upper", 0, options.upper, upper), *lowers)
-    return Overlay(mount, options, layers, upper, bases, named[0] if named else None, still)
+    return Overlay(mount, options, layers, upper, bases, named[0] if named else None, still, born)
 
 
-def _settled(lowers: Sequence[Layer], options: OverlayOptions, bases: tuple[bytes, ...], scene: Scene) -> bool:
-    """Return whether no component that tells the layers apart changed since the mount.
+def _born(options: OverlayOptions, bases: tuple[bytes, ...], scene: Scene) -> int | None:
+    """Return when the overlay was mounted: it made `work` anew then (ovl_workdir_create, fs/overlayfs/super.c)."""
+    if options.work is None:
+        return None
+    works = [work.born for work in scene.machine.directories(options.work + b"/work", bases)]
+    return works[0] if len(works) == 1 else None
 
-    A rename changes the ctime of what is renamed. The mount made `work` anew in its work directory
-    (ovl_workdir_create, fs/overlayfs/super.c); without one the process's start is the latest bound.
+
+def _settled(lowers: Sequence[Layer], mount: Mount, since: int, scene: Scene) -> bool:
+    """Return whether no component that tells the layers apart changed since the mount, nor a mount covered one.
+
+    A rename changes the ctime of what is renamed.
     """
-    since = scene.started
-    if options.work is not None:
-        since = max((work.born or 0 for work in scene.machine.directories(options.work + b"/work", bases)), default=0)
-    paths = [layer.dir.changes for layer in lowers if layer.dir is not None]
+    found = [layer.dir for layer in lowers if layer.dir is not None]
     # What all layers share can not be moved apart: the last component never counts as shared.
-    shared = set.intersection(*({name for name, _ in path[:-1]} for path in paths)) if paths else set()
-    return len(paths) == len(lowers) and all(
-        changed <= since for path in paths for name, changed in path if name not in shared)
+    shared = set.intersection(*({name for name, _ in one.changes[:-1]} for one in found)) if found else set()
+    return len(found) == len(lowers) and not any(mounted_later(one.facts, mount, scene) for one in found) and all(
+        changed <= since for one in found for name, changed in one.changes if name not in shared)
+
+
+def mounted_later(found: FileFacts, mount: Mount, scene: Scene) -> bool:
+    """Return whether the mount that a file was found on is younger than the overlay: it can be no layer's."""
+    for table in (scene.host, scene.table):
+        later = table.is_later(found.mount_id, mount.device)
+        if later is not None:
+            return later
+    return False
 
 
 def _bases(options: OverlayOptions, mount: Mount, scene: Scene) -> Iterator[bytes]:

@@ -38,7 +38,9 @@ def _agreement(vma: Vma, overlay: Overlay, place: Place, backing: Backing,
     verdict, detail = resolver.frames.compare(vma, ByVma(vma.start, vma.end))
     if verdict != "silent":
         return verdict == "same", (Evidence("page-frame", f"what the overlay's file reads now: {detail}"),)
-    if not overlay.has_upper() and backing.layer_role is not None:
+    if backing.layer_role is None or place.facts is None:
+        return None, ()
+    if not overlay.has_upper():
         return True, ()
     if overlay.upper is None or place.inner is None:
         return None, ()

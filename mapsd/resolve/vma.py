@@ -29,12 +29,15 @@ class Resolver:
         self._candidates: dict[tuple[_File, Mount], Candidates | None] = {}
         self._host_paths: dict[Place, bytes | None] = {}
 
-    def answer(self, vma: Vma) -> Answer:
-        """Return what is known of one mapping."""
+    def answer(self, vma: Vma) -> Answer | None:
+        """Return what is known of one mapping, None where its addresses hold another one by now."""
         kind = kind_of(vma)
         if kind != "file":
             return Answer(vma, kind)
-        place = self._located(vma)
+        mapped = self.scene.process.mapped(vma)
+        if isinstance(mapped, FileFacts) and mapped.path and mapped.path.replace(b"\n", rb"\012") != vma.name:
+            return None
+        place = self._located(vma, mapped)
         if place.facts is not None and place.facts.kind != "file":
             return Answer(vma, "device" if place.facts.kind in {"device", "whiteout"} else "other")
         if place.verdict == "nowhere":
@@ -46,8 +49,7 @@ class Resolver:
             return self.assemble(vma, place, self._plain(vma, place, mount))
         return self.assemble(vma, place, self._overlaid(vma, place, mount))
 
-    def _located(self, vma: Vma) -> Place:
-        mapped = self.scene.process.mapped(vma)
+    def _located(self, vma: Vma, mapped: Found) -> Place:
         key = _file_of(vma, mapped)
         if key not in self._places or not isinstance(mapped, FileFacts):
             self._places[key] = locate(vma, mapped, self.scene)

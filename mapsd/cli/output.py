@@ -1,0 +1,52 @@
+"""What the command line writes: whole answers on stdout, one line an error on stderr."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from mapsd.render import printable
+
+
+def write(lines: Sequence[str]) -> bool:
+    """Write lines to stdout and return whether they were taken; a reader that has gone wants no more."""
+    if not lines:
+        return True
+    if sys.stdout is None:
+        complain("cannot write the answer: stdout is closed")
+        return False
+    try:
+        # A locale that is not UTF-8 lacks most characters of a path.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper at run time
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard(sys.stdout.fileno())
+    except OSError as error:
+        _discard(sys.stdout.fileno())
+        complain(f"cannot write the answer: {error.strerror or error}")
+        return False
+    return True
+
+
+def _discard(fd: int) -> None:
+    # What is left in the buffer would be written again, and fail again, when the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), fd)
+
+
+def complain(message: str) -> None:
+    """Write one line to stderr, where there is one."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"mapsd: {printable(message)}\n")
+    except OSError:
+        # Nobody is left to be told; the exit status says it.
+        _discard(sys.stderr.fileno())
+
+
+def interrupted() -> int:
+    """End as SIGINT ends a program, so that a shell's loop ends as well."""
+    import signal  # noqa: PLC0415  (5 ms that nothing else needs)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
+    return 130
