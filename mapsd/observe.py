@@ -103,7 +103,7 @@ def _answers(process: ProcFs, reading: _Reading, vmas: list[Vma]) -> dict[Vma, A
     machine = LiveMachine(process)
     try:
         top = process.named(b"/") if vmas else None
-        scene = Scene(process.pid, process, machine, MountTable(mountinfo.parse(reading.mountinfo)),
+        scene = Scene(process.path, process, machine, MountTable(mountinfo.parse(reading.mountinfo)),
                       MountTable(machine.mounts()), reading.root, top.mount_id if isinstance(top, FileFacts) else None,
                       _started(reading.start_time))
         resolver = Resolver(scene, LivePageFrames(machine))

@@ -40,11 +40,13 @@ class Namespace(NamedTuple):
     """Where a mount is.
 
     "here" (the process's own namespace), "elsewhere", "nowhere" (it has left every one), "private" (in none, and
-    with the flags of a clone that an overlay makes of a lower layer), or "unknown".
+    with the flags of a clone that an overlay makes of a lower layer), or "unknown". *mount* is the mount as its
+    own namespace has it, where that was read.
     """
 
     place: str
     reason: str = ""
+    mount: Mount | None = None
 
 
 class Process(Protocol):
@@ -78,8 +80,9 @@ class Machine(Protocol):
     def entry(self, layer: LayerDir, path: bytes, prefix: str) -> Found:
         """Return one file of a layer with its overlay attributes; symlinks are not followed."""
 
-    def search(self, layer: LayerDir, handle: Handle, inode: int, prefix: str) -> Sequence[tuple[bytes, FileFacts]]:
-        """Return the paths in a layer that have this handle, by a search bounded in time and entries."""
+    def search(self, layer: LayerDir, handle: Handle | None, inode: int, prefix: str) -> Sequence[
+            tuple[bytes, FileFacts]]:
+        """Return the files in a layer with this inode number and handle (None: any), bounded in time and entries."""
 
     def by_handle(self, wanted: ByHandle, prefix: str) -> Found:
         """Return the file that a handle names, on whatever mount its filesystem can be reached."""

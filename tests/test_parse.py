@@ -39,7 +39,7 @@ def test_the_escaped_newline_has_two_readings():
 @pytest.mark.parametrize(("name", "device", "kind"), [
     (b"", 0, "anonymous"), (b"[heap]", 0, "heap"), (b"[stack]", 0, "stack"), (b"[vdso]", 0, "vdso"),
     (b"[vvar_vclock]", 0, "vvar"), (b"[anon:x]", 0, "anonymous"), (b"/memfd:my mem (deleted)", 1, "memfd"),
-    (b"/SYSV00001234 (deleted)", 1, "shm"), (b"/dev/zero (deleted)", 1, "shm"), (b"/dev/zero", 6, "device"),
+    (b"/SYSV00001234 (deleted)", 1, "shm"), (b"/dev/zero (deleted)", 1, "shm"), (b"/dev/zero", 6, "file"),
     (b"anon_inode:[io_uring]", 16, "other"), (b"/m/[heap]", 48, "file"),
 ])
 def test_a_mapping_has_the_kind_of_its_name(name, device, kind):

@@ -11,7 +11,6 @@ from mapsd.linux.files import facts, found, opened, unless_exhausted
 from mapsd.linux.handles import open_one
 from mapsd.model import FileFacts, Found, Handle, LayerDir
 from mapsd.parse.overlay_xattrs import NAMES
-from mapsd.ports import same_handle
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _BENEATH = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_XDEV
@@ -93,14 +92,15 @@ class LayerDirs:
                     devices[layer.facts.st_dev] = stack.enter_context(opened(fd))
             return open_one(list(devices.values()), handle, flags)
 
-    def search(self, layer: LayerDir, handle: Handle, inode: int, prefix: str) -> Sequence[tuple[bytes, FileFacts]]:
-        """Return the paths in a layer that have this handle, by a search bounded in time and entries."""
+    def search(self, layer: LayerDir, handle: Handle | None, inode: int, prefix: str) -> Sequence[
+            tuple[bytes, FileFacts]]:
+        """Return the files in a layer with this inode number and handle (None: any), bounded in time and entries."""
         key = layer.key, inode & _OWN_BITS
         if key not in self._searched:
             self._searched[key] = list(self._numbered(layer, inode & _OWN_BITS))
         facts_of = ((path, self.entry(layer, path, prefix)) for path in self._searched[key])
         return [(path, seen) for path, seen in facts_of
-                if isinstance(seen, FileFacts) and seen.kind == "file" and same_handle(seen.handle, handle)]
+                if isinstance(seen, FileFacts) and seen.kind == "file" and handle in {None, seen.handle}]
 
     def _numbered(self, layer: LayerDir, number: int) -> Iterator[bytes]:
         """Yield the paths of entries whose inode number ends in these 32 bits."""

@@ -65,8 +65,9 @@ class LiveMachine:
         """Return one file of a layer with its overlay attributes; symlinks are not followed."""
         return self._layers.entry(layer, path, prefix)
 
-    def search(self, layer: LayerDir, handle: Handle, inode: int, prefix: str) -> Sequence[tuple[bytes, FileFacts]]:
-        """Return the paths in a layer that have this handle, by a search bounded in time and entries."""
+    def search(self, layer: LayerDir, handle: Handle | None, inode: int, prefix: str) -> Sequence[
+            tuple[bytes, FileFacts]]:
+        """Return the files in a layer with this inode number and handle (None: any), bounded in time and entries."""
         return self._layers.search(layer, handle, inode, prefix)
 
     def by_handle(self, wanted: ByHandle, prefix: str) -> Found:

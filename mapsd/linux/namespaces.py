@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from mapsd.linux import syscalls
 from mapsd.linux.files import opened
+from mapsd.linux.statmount import statmount
 from mapsd.ports import Namespace
 
 # <linux/nsfs.h>, struct mnt_ns_info {size, mounts, id}: Linux 6.12.
@@ -40,8 +41,9 @@ def _is_layer_clone(fd: int) -> bool:
 
 def _look(unique: int, own: bytes | None) -> Namespace:
     for identity, link in _namespaces():
-        if syscalls.statmount_exists(unique, identity):
-            return Namespace("here" if link == own else "elsewhere")
+        mount = statmount(unique, identity)
+        if mount is not None:
+            return Namespace("here" if link == own else "elsewhere", mount=mount)
     return Namespace("nowhere")
 
 

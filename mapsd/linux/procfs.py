@@ -24,7 +24,8 @@ class ProcFs:
         with self._translated("process", seen=False):
             self._dir = os.open(f"/proc/{thread or pid}", _O_PATH | os.O_DIRECTORY)
         self._root: int | None = None
-        self._view = View(self._open_in_root, self.mounts, b"/proc/%d/root" % (thread or pid))
+        self.path = b"/proc/%d" % pid if thread is None else b"/proc/%d/task/%d" % (pid, thread)
+        self._view = View(self._open_in_root, self.mounts, self.path + b"/root")
 
     def close(self) -> None:
         """Give the descriptors back."""

@@ -90,15 +90,12 @@ def open_by_handle_at(mount_fd: int, handle: Handle, flags: int) -> int:
     return _check(_libc.open_by_handle_at(mount_fd, buffer, flags | os.O_CLOEXEC))
 
 
-def statmount_exists(unique_id: int, namespace_id: int) -> bool:
-    """Return whether a mount is in a mount namespace (Linux 6.11). See statmount(2)."""
-    request = struct.pack("IIQQQ", 32, 0, unique_id, 1, namespace_id)
-    buffer = ctypes.create_string_buffer(4096)
-    try:
-        _check(_libc.syscall(_SYS_STATMOUNT, request, buffer, ctypes.c_size_t(4096), 0))
-    except FileNotFoundError:
-        return False
-    return True
+def statmount(unique_id: int, namespace_id: int, mask: int, size: int) -> bytes:
+    """Return struct statmount and its strings for a mount of a namespace (Linux 6.11). See statmount(2)."""
+    request = struct.pack("IIQQQ", 32, 0, unique_id, mask, namespace_id)
+    buffer = ctypes.create_string_buffer(size)
+    _check(_libc.syscall(_SYS_STATMOUNT, request, buffer, ctypes.c_size_t(size), 0))
+    return buffer.raw
 
 
 def mmap_page(fd: int, offset: int, length: int) -> int:

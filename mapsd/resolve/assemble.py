@@ -9,13 +9,13 @@ _NAMED = frozenset({"current", "copied-up", "covered", "deleted", "replaced"})
 _OPENS = frozenset({"current", "copied-up"})
 
 
-def assemble(vma: Vma, place: Place, finding: Finding, host: bytes | None, pid: int) -> Answer:
-    """Return the answer; *host* is a path by which the observer opens the same file."""
+def assemble(vma: Vma, place: Place, finding: Finding, host: bytes | None, proc: bytes) -> Answer:
+    """Return the answer; *host* is a path by which the observer opens the same file, *proc* the process's directory."""
     state, reason, needs = _state(place, finding)
     path = place.path if state in _NAMED or place.verdict == "live" else None
     reason = reason or finding.reason
     needs = tuple(dict.fromkeys((*needs, *finding.needs))) if reason else ()
-    opens = b"/proc/%d/root%s" % (pid, path) if path is not None and state in _OPENS else None
+    opens = proc + b"/root" + path if path is not None and state in _OPENS else None
     evidence = finding.evidence
     if place.detail:
         evidence = (*evidence, Evidence("mount", place.detail))

@@ -36,7 +36,7 @@ def decide(vma: Vma, live: bool, found: Candidates, frames: PageFrames) -> Findi
 
 def _by_lookup(vma: Vma, found: Candidates, lower: Candidate, finding: Finding, frames: PageFrames) -> Finding:
     verdict = frames.compare(vma, lower.ref)[0] if lower.ref is not None else "silent"
-    if verdict == "different":
+    if verdict == "different" or found.others:
         return finding
     seen = Evidence("lookup", "the lookup in the layers ends at this file, and the upper layer has no copy of its data")
     return _lower(found, lower, "lookup", True, (*finding.evidence, seen))
@@ -49,14 +49,14 @@ def _lower(found: Candidates, chosen: Candidate, proof: str, agrees: bool | None
 
 def _by_frames(vma: Vma, live: bool, found: Candidates, frames: PageFrames) -> Finding:
     now, evidence = _compare(vma, ByVma(vma.start, vma.end), "what the overlay's file reads now", frames, ())
-    low, evidence = _compare(vma, found.lower.ref if found.lower else None, "the lower file", frames, evidence)
+    low, chosen, evidence = _compare_lowers(vma, found, frames, evidence)
     up, evidence = _compare(vma, found.upper.ref if found.upper else None, "the upper file", frames, evidence)
     agrees = {"same": True, "different": False}.get(now) if live else None
     if found.copy == "no" and live:
         agrees = True
-    if low == "same" and up != "same" and found.lower is not None:
+    if low == "same" and up != "same" and chosen is not None:
         known = agrees if agrees is not None else (False if live and found.copy == "yes" else None)
-        return _lower(found, found.lower, "page-frame", known, evidence)
+        return _lower(found, chosen, "page-frame", known, evidence)
     if up == "same" and low != "same" and found.upper is not None:
         return Finding(found.upper.backing, "page-frame", True if live else None, evidence)
     if now == "same" and low == "different" and found.sure and found.unlinked is not None and (
@@ -68,6 +68,20 @@ def _by_frames(vma: Vma, live: bool, found: Candidates, frames: PageFrames) -> F
     if found.pure_upper and found.upper is not None and now == "same":
         return Finding(found.upper.backing, "page-frame", agrees, evidence)
     return Finding(None, "none", agrees, evidence, _reason(found, evidence), _needs(found, evidence))
+
+
+def _compare_lowers(vma: Vma, found: Candidates, frames: PageFrames, evidence: tuple[Evidence, ...]) -> tuple[
+        str, Candidate | None, tuple[Evidence, ...]]:
+    """Return what the lower files say together: "same" with the only one that is."""
+    verdicts = []
+    for one in (found.lower, *found.others) if found.lower is not None else ():
+        verdict, evidence = _compare(vma, one.ref, "the lower file", frames, evidence)
+        verdicts.append((verdict, one))
+    same = [one for verdict, one in verdicts if verdict == "same"]
+    if same:
+        return ("same", same[0], evidence) if len(same) == 1 else ("silent", None, evidence)
+    silent = not verdicts or any(verdict == "silent" for verdict, _ in verdicts)
+    return "silent" if silent else "different", None, evidence
 
 
 def _reason(found: Candidates, evidence: tuple[Evidence, ...]) -> str:

@@ -8,7 +8,7 @@ exists is read in the upper layer after the maps line.
 
 from typing import NamedTuple
 
-from mapsd.model import Absent, Backing, DeviceId, FileFacts, Found, Layer, OverlayHandle, Refused, Vma
+from mapsd.model import Absent, Backing, DeviceId, FileFacts, Found, Handle, Layer, OverlayHandle, Refused, Vma
 from mapsd.parse.overlay_xattrs import index_name, origin, overlay_handle
 from mapsd.ports import ByHandle, FileRef, InLayer, same_handle
 from mapsd.resolve.lookup import Ask, Hit, Miss, Piece, Undecided, is_whiteout, lookup
@@ -32,7 +32,8 @@ class Candidates(NamedTuple):
     *copy* says whether an upper copy with data of its own exists: yes, no, or unknown with *reason*.
     *pure_upper* says that there never was a lower file; without it a lower of None was only not found.
     *sure* says that the lower file was found by its identity, not by walking to it through directories
-    that only a text names; *settled* that those directories did not change since the mount.
+    that only a text names; *settled* that those directories did not change since the mount. *others* are
+    lower files with the same handle on other filesystems: only a page frame tells them from *lower*.
     """
 
     lower: Candidate | None
@@ -45,6 +46,7 @@ class Candidates(NamedTuple):
     pure_upper: bool = False
     sure: bool = True
     settled: bool = True
+    others: tuple[Candidate, ...] = ()
 
 
 class _Lower(NamedTuple):
@@ -54,6 +56,7 @@ class _Lower(NamedTuple):
     facts: FileFacts
     sure: bool
     piece: Piece | None
+    others: tuple[Candidate, ...] = ()
 
 
 def candidates(vma: Vma, place: Place, overlay: Overlay, scene: Scene) -> Candidates | None:
@@ -111,12 +114,14 @@ def _found(asked: _Question) -> Candidates:
 def _named_upper(asked: _Question) -> Candidate | None:
     """Return the upper file at a name that is not known to be the mapping's own: page frames must confirm it."""
     overlay = asked.overlay
-    if overlay.upper is None or asked.path is None:
+    directory = overlay.upper or overlay.guess
+    if directory is None or asked.path is None:
         return None
-    found = asked.scene.machine.entry(overlay.upper, asked.path, overlay.prefix)
+    found = asked.scene.machine.entry(directory, asked.path, overlay.prefix)
     if not isinstance(found, FileFacts) or found.kind != "file" or "metacopy" in dict(found.xattrs):
         return None
-    return Candidate(backing_of(found, overlay.layers[0], asked.scene), InLayer(overlay.upper, asked.path))
+    upper = overlay.layers[0]._replace(dir=directory)
+    return Candidate(backing_of(found, upper, asked.scene), InLayer(directory, asked.path))
 
 
 def _exported_upper(asked: _Question) -> Candidates:
@@ -171,7 +176,9 @@ def _lower(asked: _Question, wanted: OverlayHandle) -> _Lower | None:
     if isinstance(found, FileFacts) and found.nlink == 1 and layer is not None:
         place = Piece(layer, rest(found.path, layer.dir.path), found) if layer.dir is not None else None
         return _Lower(Candidate(backing_of(found, layer, scene), ref), found, sure, place)
-    piece = _in_layers(asked, wanted) or (None if isinstance(found, FileFacts) else _searched(asked, wanted))
+    piece = _in_layers(asked, wanted)
+    if piece is None and not isinstance(found, FileFacts):
+        return _searched(asked, wanted, sure=sure)
     if piece is not None and (not isinstance(found, FileFacts) or same_file(found, piece.facts)):
         return _Lower(in_layer(piece, scene), piece.facts, sure, piece)
     if isinstance(found, FileFacts):
@@ -195,14 +202,23 @@ def _in_layers(asked: _Question, wanted: OverlayHandle) -> Piece | None:
     return next((piece for piece in pieces if piece and same_handle(piece.facts.handle, wanted.handle)), None)
 
 
-def _searched(asked: _Question, wanted: OverlayHandle) -> Piece | None:
-    """Return the one file with this handle that a search of the lower layers finds."""
-    found = []
-    for layer in asked.overlay.lowers():
-        if layer.dir is not None:
-            found += [Piece(layer, path, facts) for path, facts in
-                      asked.scene.machine.search(layer.dir, wanted.handle, asked.vma.inode, asked.overlay.prefix)]
-    return found[0] if len({(piece.facts.st_dev, piece.facts.inode) for piece in found}) == 1 else None
+def _searched(asked: _Question, wanted: OverlayHandle, *, sure: bool) -> _Lower | None:
+    """Return the files with this handle that a search of the lower layers finds."""
+    pieces = searched(asked.vma, wanted.handle, asked.overlay, asked.scene)
+    if not pieces:
+        return None
+    first, *others = pieces
+    return _Lower(in_layer(first, asked.scene), first.facts, sure and not others, first,
+                  tuple(in_layer(piece, asked.scene) for piece in others))
+
+
+def searched(vma: Vma, handle: Handle | None, overlay: Overlay, scene: Scene) -> list[Piece]:
+    """Return the files of the lower layers, each once, with the mapping's inode number (and this handle)."""
+    found: dict[tuple[DeviceId, int], Piece] = {}
+    for layer in overlay.lowers():
+        for path, facts in scene.machine.search(layer.dir, handle, vma.inode, overlay.prefix) if layer.dir else ():
+            found.setdefault((facts.st_dev, facts.inode), Piece(layer, path, facts))
+    return list(found.values())
 
 
 def _lower_data(lower: _Lower | None, asked: _Question) -> Candidates:
@@ -211,7 +227,7 @@ def _lower_data(lower: _Lower | None, asked: _Question) -> Candidates:
         return Candidates(None, None, "unknown", "the lower file was not found", "CAP_DAC_READ_SEARCH")
     match _is_metacopy(lower.facts, asked):
         case False:
-            return Candidates(lower.candidate, None, "unknown", sure=lower.sure)
+            return Candidates(lower.candidate, None, "unknown", sure=lower.sure, others=lower.others)
         case None:
             return Candidates(None, None, "unknown", "whether the lower file holds data is in a trusted attribute",
                               "CAP_SYS_ADMIN")

@@ -14,10 +14,11 @@ NEEDS_LINK = "CAP_CHECKPOINT_RESTORE"
 class Scene(NamedTuple):
     """What is the same for every mapping of one process during one attempt.
 
-    *started* is when the process started, in nanoseconds since the epoch.
+    *proc* is the directory of the process (or of the thread that answers for it) in /proc; *started* is when
+    the process started, in nanoseconds since the epoch.
     """
 
-    pid: int
+    proc: bytes
     process: Process
     machine: Machine
     table: MountTable
@@ -115,6 +116,7 @@ def _elsewhere(vma: Vma, mapped: FileFacts, mount: Mount | None, seen: list[tupl
         space = scene.machine.place_of(mapped.mount_id, ByVma(vma.start, vma.end))
         if space.place == "unknown":
             return Place("unknown", None, mapped, mount, space.reason, "CAP_SYS_ADMIN")
+        mount = mount or space.mount
         if space.place in {"nowhere", "private"}:
             return Place(space.place, None, mapped, None, inner=_below_mount(vma, scene))
     for reading, found in seen:
@@ -122,7 +124,7 @@ def _elsewhere(vma: Vma, mapped: FileFacts, mount: Mount | None, seen: list[tupl
             return Place("live", reading.name, mapped, mount, detail="the path reaches the same file through "
                          "another mount", inner=_inner(found.mount_id, reading, scene))
     if not here:
-        return Place("unreachable", None, mapped, mount, inner=_in_view(vma, mapped.mount_id, scene))
+        return Place("unreachable", None, mapped, mount, inner=_in_view(vma, mount, scene))
     if not seen:
         return _outside(vma, mapped, mount, scene)
     place = _gone(mapped, mount, seen, scene)
@@ -134,7 +136,7 @@ def _elsewhere(vma: Vma, mapped: FileFacts, mount: Mount | None, seen: list[tupl
 def _outside(vma: Vma, mapped: FileFacts, mount: Mount | None, scene: Scene) -> Place:
     if scene.root is None:
         return Place("unknown", None, mapped, mount, "the process's root cannot be read", "CAP_SYS_PTRACE")
-    return Place("unreachable", None, mapped, mount, inner=_in_view(vma, mapped.mount_id, scene))
+    return Place("unreachable", None, mapped, mount, inner=_in_view(vma, mount, scene))
 
 
 def _below_mount(vma: Vma, scene: Scene) -> bytes | None:
@@ -143,9 +145,9 @@ def _below_mount(vma: Vma, scene: Scene) -> bytes | None:
     return texts[0].removesuffix(DELETED).strip(b"/") if len(texts) == 1 else None
 
 
-def _in_view(vma: Vma, mount_id: int, scene: Scene) -> bytes | None:
-    """Return where a name that only the observer's mounts explain lies inside its filesystem."""
-    texts, mount = list(_texts(vma, scene)), scene.host.by_id(mount_id)
+def _in_view(vma: Vma, mount: Mount | None, scene: Scene) -> bytes | None:
+    """Return where a name that the process's own mounts do not explain lies inside its filesystem."""
+    texts = list(_texts(vma, scene))
     return inside(mount, texts[0].removesuffix(DELETED)) if mount is not None and len(texts) == 1 else None
 
 

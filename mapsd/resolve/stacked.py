@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from mapsd.model import Absent, Backing, Evidence, FileFacts, Layer, Vma
 from mapsd.ports import ByVma
 from mapsd.resolve.backing import NEEDS_PAGE, Finding
-from mapsd.resolve.candidates import Candidate, asker, backing_of, candidates, in_layer
+from mapsd.resolve.candidates import Candidate, asker, backing_of, candidates, in_layer, searched
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.mounts import inside
 from mapsd.resolve.names import Place, Scene
@@ -66,7 +66,11 @@ def by_lookup(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") ->
     agrees = {"same": True, "different": False}.get(verdict) if live else None
     pieces = [hit(layers, overlay, place.inner, resolver.scene) for layers in (overlay.guessed(), overlay.lowers())]
     found = [one for piece in dict.fromkeys(pieces) if piece for one in bottoms(vma, piece, resolver)]
-    spoken = [(one.backing, resolver.frames.compare(vma, one.ref)) for one in found if one.ref is not None]
+    spoken = _spoken(vma, found, resolver)
+    if verdict != "silent" and not any(says == "same" for _, (says, _) in spoken):
+        # The name moved: the overlay keeps the lower file's inode number.
+        others = searched(vma, None, overlay, resolver.scene)
+        spoken += _spoken(vma, [one for piece in others for one in bottoms(vma, piece, resolver)], resolver)
     same = {backing: said for backing, (says, said) in spoken if says == "same"}
     if len(same) == 1:
         [(backing, said)] = same.items()
@@ -76,6 +80,10 @@ def by_lookup(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") ->
         return Finding(found[0].backing, "lookup", True, (*evidence, Evidence("lookup", "no layer above has a copy")))
     return Finding(None, "none", agrees, evidence, "no layer file was found whose page the mapping holds",
                    (NEEDS_PAGE,) if verdict == "silent" else ())
+
+
+def _spoken(vma: Vma, found: list[Candidate], resolver: "Resolver") -> list[tuple[Backing, tuple[str, str]]]:
+    return [(one.backing, resolver.frames.compare(vma, one.ref)) for one in found if one.ref is not None]
 
 
 def _untouched(overlay: Overlay, place: Place, scene: Scene) -> bool:

@@ -66,7 +66,7 @@ class Resolver:
         """Return the answer that a place and a finding make."""
         if place not in self._host_paths:
             self._host_paths[place] = host_path(place, self.scene)
-        return assemble(vma, place, finding, self._host_paths[place], self.scene.pid)
+        return assemble(vma, place, finding, self._host_paths[place], self.scene.proc)
 
     def mount_of(self, vma: Vma) -> Mount | None:
         """Return a mount of the superblock that maps names."""

@@ -7,6 +7,7 @@ import struct
 import traceback
 
 from mapsd import lookup, render
+from tests import schema
 
 DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE, SYS_ADMIN, CHECKPOINT_RESTORE = 1, 2, 19, 21, 40
 LACKING = {
@@ -49,4 +50,4 @@ def asked_lacking(pid: int, numbers: tuple[int, ...]) -> dict[int, dict]:
     with os.fdopen(reader) as file:
         text = file.read()
     assert os.waitpid(child, 0)[1] == 0
-    return {int(mapping["start"], 16): mapping for mapping in json.loads(text)["mappings"]}
+    return {int(mapping["start"], 16): mapping for mapping in schema.validate(json.loads(text))["mappings"]}

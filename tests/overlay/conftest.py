@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 
 from mapsd import lookup, render
+from tests import schema
 from tests.conftest import missing
-from tests.overlay import kernel
+from tests.overlay import census, kernel
 
-_answers: list[dict] = []
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how much was answered, scene by scene."""
+    terminalreporter.write_line(census.report())
+
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -27,6 +32,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kernel.mount("lab", base, "tmpfs")
     return base
 
+
 @pytest.fixture(scope="session")
 def mapper(lab: Path) -> Path:
     """The compiled mapper."""
@@ -38,6 +44,7 @@ def mapper(lab: Path) -> Path:
     subprocess.run(["gcc", *flags, "-o", program, source], check=True)
     return program
 
+
 @pytest.fixture
 def base(lab: Path, request: pytest.FixtureRequest) -> Path:
     """An empty directory for one scene."""
@@ -45,8 +52,8 @@ def base(lab: Path, request: pytest.FixtureRequest) -> Path:
     where.mkdir()
     return where
 
+
 def asked(pid: int) -> dict[int, dict]:
-    """Return mapsd's answer by start address, as JSON; the JSON of every answer is kept for the schema."""
-    answer = json.loads(json.dumps(render.as_json(lookup(pid))))
-    list(render.table(lookup(pid)))
+    """Return mapsd's answer by start address, as JSON that keeps the contract."""
+    answer = schema.validate(json.loads(json.dumps(render.as_json(lookup(pid)))))
     return {int(mapping["start"], 16): mapping for mapping in answer["mappings"]}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 MS_RDONLY, MS_BIND, MS_REC, MS_PRIVATE = 1, 4096, 16384, 1 << 18
-CLONE_NEWNS, MNT_DETACH = 0x20000, 2
+CLONE_NEWNS, CLONE_NEWUSER, MNT_DETACH = 0x20000, 0x10000000, 2
 
 
 def _check(result: int, what: str) -> None:
@@ -31,6 +31,44 @@ def mount(source: str | Path, target: str | Path, fs_type: str | None, flags: in
 
 def umount(target: str | Path, flags: int = 0) -> None:
     _check(_libc.umount2(os.fsencode(target), flags), f"umount {target}")
+
+
+def setns(fd: int, kind: int) -> None:
+    _check(_libc.setns(fd, kind), "setns")
+
+
+FSOPEN, FSCONFIG, FSMOUNT, MOVE_MOUNT, OPEN_TREE = 430, 431, 432, 429, 428
+_SET_STRING, _SET_FD, _CREATE = 1, 5, 6
+_MOVE_EMPTY, AT_FDCWD, OPEN_TREE_CLONE = 4, -100, 1
+
+
+def _syscall(number: int, *arguments: int | bytes | None) -> int:
+    result = _libc.syscall(number, *arguments)
+    if result < 0:
+        _check(result, f"syscall {number}")
+    return result
+
+
+def mount_by_config(target: Path, fs_type: str, options: list[tuple[str, str | int]]) -> None:
+    """Mount with fsopen(2) and fsconfig(2); a number is a descriptor."""
+    context = _syscall(FSOPEN, fs_type.encode(), 0)
+    try:
+        for key, value in options:
+            if isinstance(value, int):
+                _syscall(FSCONFIG, context, _SET_FD, key.encode(), None, value)
+            else:
+                _syscall(FSCONFIG, context, _SET_STRING, key.encode(), os.fsencode(value), 0)
+        _syscall(FSCONFIG, context, _CREATE, None, None, 0)
+        made = _syscall(FSMOUNT, context, 0, 0)
+        _syscall(MOVE_MOUNT, made, b"", AT_FDCWD, os.fsencode(target), _MOVE_EMPTY)
+        os.close(made)
+    finally:
+        os.close(context)
+
+
+def open_tree(path: Path) -> int:
+    """Return a descriptor of a detached clone of a mount."""
+    return _syscall(OPEN_TREE, AT_FDCWD, os.fsencode(path), OPEN_TREE_CLONE)
 
 
 @contextmanager

@@ -5,7 +5,7 @@
  *                                n shared and not touched, w shared and writable
  *     fdmap MODE FD              the same for a descriptor that was passed in (one page)
  *     unmap ADDRESS PAGES
- *     bind FROM TO   detach PATH   overlay TO OPTIONS   newns   chroot PATH   pivot PATH
+ *     bind FROM TO   detach PATH   overlay TO OPTIONS   newns   chroot PATH   chdir PATH   pivot PATH
  *     thread                     a second thread appears and the leader exits
  */
 #define _GNU_SOURCE
@@ -84,6 +84,8 @@ static long serve(char *line) {
         return unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
     if (!strcmp(name, "chroot"))
         return chroot(unhex(part[1])) || chdir("/");
+    if (!strcmp(name, "chdir"))
+        return chdir(unhex(part[1]));
     if (!strcmp(name, "pivot"))
         return pivot(unhex(part[1]));
     errno = EINVAL;

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -15,8 +16,10 @@ class Refused(OSError):
 class Target:
     """One mapper process; ended by pid at the end."""
 
-    def __init__(self, program: Path) -> None:
-        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, program: Path, *before: object, pass_fds: Sequence[int] = ()) -> None:
+        """Start the mapper; *before* is a command that replaces itself by it."""
+        words = [*map(str, before), str(program)]
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=pass_fds)
         self.pid = self.process.pid
 
     def __enter__(self) -> Self:
@@ -40,9 +43,13 @@ class Target:
         """Return the address of a new mapping."""
         return self.ask("map", mode, path, page, pages)
 
+    def proc(self) -> str:
+        """Return the directory of a living thread: the leader may have exited."""
+        return f"/proc/{self.pid}/task/{max(map(int, os.listdir(f'/proc/{self.pid}/task')))}"
+
     def memory(self, address: int, length: int = PAGE) -> bytes:
         """Return what the process has in memory: the oracle."""
-        with open(f"/proc/{self.pid}/mem", "rb", 0) as file:
+        with open(f"{self.proc()}/mem", "rb", 0) as file:
             return os.pread(file.fileno(), length, address)
 
     def inside(self, path: str | bytes) -> bytes:

@@ -1,0 +1,177 @@
+"""`mapsd lookup` on real processes: what it prints, and how it ends."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import (
+    BOUND,
+    MAPSD,
+    NOBODY,
+    as_json,
+    child,
+    ended,
+    exact,
+    mapped,
+    mapsd,
+    opened_by,
+    renamed,
+    said,
+    until,
+)
+from tests.conftest import missing
+from tests.schema import validate
+
+NAMES = [b"new\nline", rb"new\012line", b"back\\slash", b"file (deleted)", b"\x1b[31mred\x1b[0m", b"\xff\xfe",
+         b"\xc2\x85", "\u202egnp.exe".encode(), "blank s\u00e9\u4e2d".encode(), b"tab\t\r\x08\x7f"]
+ABSENT = (1 << 22) + 1  # above the highest pid that Linux gives
+
+
+@pytest.fixture
+def sleeper():
+    with child(lambda: None) as pid:
+        yield pid
+
+
+def test_one_process_is_an_object_and_every_mapping_a_row(sleeper):
+    answer = as_json(sleeper)
+    assert (answer["process"]["pid"], answer["process"]["uid"]) == (sleeper, os.getuid())
+    lines = mapsd(sleeper).stdout.decode().splitlines()
+    assert lines[0].split() == ["ADDRESS", "PERMS", "STATE", "LAYER", "CONFIDENCE", "USER_PATH", "BACKING"]
+    assert [line.split()[0] for line in lines[1:]] == [
+        f"{m['start'][2:]}-{m['end'][2:]}" for m in answer["mappings"]]
+    assert len(lines) - 1 == len(Path(f"/proc/{sleeper}/maps").read_bytes().splitlines())
+
+
+def test_several_processes_are_an_array_or_a_line_each(sleeper):
+    several = json.loads(mapsd(sleeper, os.getpid(), "--json").stdout)
+    assert [validate(one)["process"]["pid"] for one in several] == [sleeper, os.getpid()]
+    lines = mapsd("--ndjson", sleeper, os.getpid()).stdout.splitlines()
+    assert [validate(json.loads(line))["process"]["pid"] for line in lines] == [sleeper, os.getpid()]
+    titles = [line for line in mapsd(sleeper, "self").stdout.decode().splitlines() if line[0].isdigit() and
+              "-" not in line.split()[0]]
+    assert titles[0].split()[0] == str(sleeper)
+    assert len(titles) == 2
+
+
+def test_self_is_mapsd():
+    assert Path(as_json("self")["process"]["exe"]).name.startswith("python3")
+
+
+def test_an_address_selects_the_mapping_that_holds_it(sleeper):
+    mappings = as_json(sleeper)["mappings"]
+    last = int(mappings[1]["end"], 16) - 1
+    found = as_json(sleeper, hex(last), mappings[0]["start"])["mappings"]
+    assert [m["start"] for m in found] == [mappings[0]["start"], mappings[1]["start"]]
+    assert len(mapsd(sleeper, hex(last)).stdout.splitlines()) == 2
+
+
+def test_an_address_belongs_to_the_process_before_it(sleeper):
+    start = as_json(sleeper)["mappings"][0]["start"]
+    first, second = json.loads(mapsd(os.getpid(), sleeper, start, "--json").stdout)
+    assert len(first["mappings"]) > 1
+    assert [m["start"] for m in second["mappings"]] == [start]
+
+
+def test_an_address_that_no_mapping_holds_is_status_1(sleeper):
+    assert said(mapsd(sleeper, "0x0")) == (1, f"mapsd: {sleeper}: no mapping holds 0x0\n")
+    done = mapsd(sleeper, "0xffffffffffffffff", "--json")
+    assert done.returncode == 1
+    assert validate(json.loads(done.stdout))["mappings"] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_path_of_any_bytes_is_exact_in_json_and_harmless_in_the_table(tmp_path, name):
+    path = os.path.join(os.fsencode(tmp_path), name)
+    Path(os.fsdecode(path)).write_bytes(b"." * 4096)
+    with child(lambda: mapped(path)) as pid:
+        found = [m for m in as_json(pid)["mappings"] if m["kind"] == "file" and exact(m, "user_path") == path]
+        assert [m["state"] for m in found] == ["current"]
+        assert os.stat(exact(found[0], "openable_path")).st_ino == os.stat(path).st_ino
+        table = mapsd(pid).stdout.decode()
+    assert all(char.isprintable() or char == "\n" for char in table)
+    assert sum(str(tmp_path) in line for line in table.splitlines()) == 1
+
+
+def test_a_deleted_file_is_deleted(tmp_path):
+    path = tmp_path / "gone"
+    path.write_bytes(b"." * 4096)
+    with child(lambda: mapped(path)) as pid:
+        path.unlink()
+        found = [m for m in as_json(pid)["mappings"] if m["user_path"] == str(path)]
+    assert [(m["state"], m["openable_path"]) for m in found] == [("deleted", None)]
+
+
+@pytest.mark.parametrize("name", [b"\x1b]0;owned\x07", b"\xff\xc2\x9b31m", b"two\nlines", "\u202eabc".encode(),
+                                  b"a) Z 1 ("])
+def test_a_process_may_have_any_name(name):
+    with child(lambda: renamed(name)) as pid:
+        assert exact(as_json(pid)["process"], "name") == name
+        table = mapsd(pid, pid).stdout.decode()
+    assert all(char.isprintable() or char == "\n" for char in table)
+    assert sum(line.startswith(f"{pid} ") for line in table.splitlines()) == 2
+
+
+def test_a_missing_process_is_status_1():
+    assert said(mapsd(ABSENT)) == (1, f"mapsd: {ABSENT}: no such process\n")
+    assert mapsd(ABSENT, "--json").stdout == b""
+
+
+def test_several_processes_are_an_array_also_of_those_that_were_found(sleeper):
+    some, none = mapsd(ABSENT, sleeper, "--json"), mapsd(ABSENT, ABSENT, "--json")
+    assert [one["process"]["pid"] for one in json.loads(some.stdout)] == [sleeper]
+    assert json.loads(none.stdout) == []
+    assert (some.returncode, none.returncode, mapsd(ABSENT, ABSENT, "--ndjson").stdout) == (1, 1, b"")
+
+
+@pytest.mark.parametrize("state", ["zombie", "kernel thread"])
+def test_a_process_without_memory_has_no_mappings(state):
+    if state == "zombie":
+        with child(lambda: None, stays=False) as pid:
+            assert as_json(pid)["mappings"] == []
+        return
+    try:
+        name = Path("/proc/2/comm").read_text()
+    except FileNotFoundError:
+        name = ""
+    if name != "kthreadd\n":
+        missing("kernel-thread", "kernel threads are not visible in this pid namespace")
+    assert (as_json(2)["mappings"], as_json(2)["process"]["exe"]) == ([], None)
+
+
+@pytest.mark.usefixtures("root")
+def test_a_process_that_may_not_be_read_is_status_3_and_names_the_capability(sleeper):
+    if shutil.which("setpriv") is None:
+        missing("root", "needs setpriv")
+    assert said(mapsd(sleeper, prefix=NOBODY)) == (
+        3, f"mapsd: {sleeper}: maps: permission denied: needs CAP_SYS_PTRACE\n")
+    worst = mapsd(ABSENT, sleeper, "self", "--json", prefix=NOBODY)
+    assert worst.returncode == 3
+    assert len(json.loads(worst.stdout)) == 1
+
+
+@pytest.mark.usefixtures("root")
+def test_an_unprivileged_user_gets_an_answer_for_a_process_of_his_own():
+    if shutil.which("setpriv") is None:
+        missing("root", "needs setpriv")
+    done = mapsd("self", "--json", prefix=NOBODY)
+    assert said(done) == (0, "")
+    assert validate(json.loads(done.stdout))["process"]["uid"] == 65534
+
+
+def test_a_process_that_exits_in_the_middle_is_status_4():
+    for _ in range(40):
+        with child(lambda: mapped(*[__file__] * 2000)) as pid:
+            asking = subprocess.Popen([MAPSD, "lookup", str(pid)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            until(lambda pid=pid, asking=asking: f"/proc/{pid}" in opened_by(asking.pid) or asking.poll() is not None)
+            ended(pid)
+            told = asking.communicate(timeout=BOUND)[1].decode()
+        assert (asking.returncode, told) in {
+            (4, f"mapsd: {pid}: process exited during the lookup\n"), (1, f"mapsd: {pid}: no such process\n"), (0, "")}
+        if asking.returncode == 4:
+            return
+    pytest.fail("the process was never seen to exit in the middle")

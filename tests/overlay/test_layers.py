@@ -1,0 +1,177 @@
+"""Layers in motion: what becomes of a layer's name or files after the mount."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.overlay import kernel
+from tests.overlay.battery import happen, lay
+from tests.overlay.files import fill
+from tests.overlay.scenes import Scene, gone
+from tests.overlay.truth import check
+
+
+def copied(source: Path, to: Path) -> None:
+    """Put a copy of a directory there: the same names, other files."""
+    subprocess.run(["cp", "-a", source, to], check=True)
+
+
+def a_lower_is_renamed(scene: Scene) -> None:
+    moved = scene.layers[0].path.with_name("moved")
+    scene.layers[0].path = scene.layers[0].path.rename(moved)
+
+
+def a_lower_is_renamed_and_a_copy_takes_its_place(scene: Scene) -> None:
+    place = scene.layers[0].path
+    a_lower_is_renamed(scene)
+    copied(scene.layers[0].path, place)
+
+
+def a_lower_is_renamed_and_other_files_take_its_place(scene: Scene) -> None:
+    place = scene.layers[0].path
+    a_lower_is_renamed_and_a_copy_takes_its_place(scene)
+    for file in filter(Path.is_file, place.rglob("*")):
+        fill(file, f"decoy {file.name}")
+
+
+def the_parent_of_all_layers_is_renamed_and_a_copy_takes_its_place(scene: Scene) -> None:
+    parent = scene.layers[0].path.parent
+    moved = parent.rename(parent.with_name("elsewhere"))
+    copied(moved, parent)
+    for layer in scene.layers:
+        layer.path = moved / layer.path.name
+
+
+def two_lowers_are_swapped(scene: Scene) -> None:
+    first, second = scene.layers[:2]
+    one, two = first.path, second.path
+    one.rename(one.with_name("aside"))
+    two.rename(one)
+    one.with_name("aside").rename(two)
+    first.path, second.path = two, one
+
+
+def a_tmpfs_covers_a_lower(scene: Scene) -> None:
+    scene.stack.enter_context(kernel.mounted("cover", scene.layers[0].path, "tmpfs"))
+    scene.layers[0].path = None
+
+
+def a_copy_is_mounted_over_a_lower(scene: Scene) -> None:
+    place = scene.layers[0].path
+    copied(place, place.with_name("copy"))
+    kernel.mount(place.with_name("copy"), place, None, kernel.MS_BIND)
+    scene.stack.callback(gone, place)
+    scene.layers[0].path = None
+
+
+def the_upper_is_renamed(scene: Scene) -> None:
+    upper = next(layer for layer in scene.layers if layer.role == "upper")
+    upper.path = upper.path.rename(upper.path.with_name("moved-upper"))
+
+
+def the_upper_is_renamed_and_a_copy_takes_its_place(scene: Scene) -> None:
+    upper = next(layer for layer in scene.layers if layer.role == "upper")
+    place = upper.path
+    the_upper_is_renamed(scene)
+    copied(upper.path, place)
+
+
+def the_upper_is_renamed_and_an_empty_one_takes_its_place(scene: Scene) -> None:
+    upper = next(layer for layer in scene.layers if layer.role == "upper")
+    place = upper.path
+    the_upper_is_renamed(scene)
+    place.mkdir()
+
+
+def the_work_directory_is_swapped(scene: Scene) -> None:
+    work = scene.layers[-1].path.with_name("u-work")
+    copied(work, work.with_name("copy-work"))
+    work.rename(work.with_name("old-work"))
+    work.with_name("copy-work").rename(work)
+
+
+MOTIONS = [a_lower_is_renamed, a_lower_is_renamed_and_a_copy_takes_its_place,
+           a_lower_is_renamed_and_other_files_take_its_place,
+           the_parent_of_all_layers_is_renamed_and_a_copy_takes_its_place, two_lowers_are_swapped,
+           a_tmpfs_covers_a_lower, a_copy_is_mounted_over_a_lower, the_upper_is_renamed,
+           the_upper_is_renamed_and_a_copy_takes_its_place, the_upper_is_renamed_and_an_empty_one_takes_its_place,
+           the_work_directory_is_swapped]
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
+@pytest.mark.parametrize("motion", MOTIONS, ids=lambda motion: motion.__name__)
+@pytest.mark.parametrize("options", ["", ",index=on"])
+@pytest.mark.parametrize("container", [False, True])
+def test_no_answer_is_wrong_after_this_motion(lab, mapper, kind, motion: Callable[[Scene], None], options, container):
+    with Scene(f"{motion.__name__.replace('_', ' ')}, {kind}{options}", lab, mapper) as scene:
+        ground = scene.stack.enter_context(kernel.filesystem(kind, scene.base / "ground"))
+        scene.lower(ground / "store" / "l1")
+        scene.lower(ground / "store" / "l2")
+        scene.upper(ground / "store" / "u")
+        lay(scene, "early", "late")
+        scene.mount(options)
+        scene.start()
+        if container:
+            scene.contain()
+        happen(scene, "early")
+        motion(scene)
+        check(scene, inside=container)
+        happen(scene, "late")
+        check(scene)
+
+
+@pytest.mark.parametrize("place", ["nothing", "a clone of its image", "another filesystem"])
+@pytest.mark.parametrize("options", [",xino=off", ",xino=on"])
+@pytest.mark.parametrize("writable", [True, False])
+def test_no_answer_is_wrong_when_a_lower_filesystem_left(lab, mapper, place, options, writable):
+    with Scene(f"the lower filesystem left, then {place}{options}{', writable' * writable}", lab, mapper) as scene:
+        first = scene.stack.enter_context(kernel.filesystem("ext4", scene.base / "one"))
+        second = scene.base / "two"
+        with kernel.filesystem("ext4", second):
+            scene.lower(first / "l")
+            layer = scene.lower(second / "l")
+            if writable:
+                scene.upper(scene.base / "u")
+            lay(scene, "early", "late")
+            os.sync()
+            shutil.copy(second.with_suffix(".img"), second.with_suffix(".clone"))
+            scene.mount(options)
+            scene.start()
+            happen(scene, "early", writable=writable)
+        layer.path = None
+        if place == "a clone of its image":
+            scene.stack.enter_context(kernel.loop_mounted(second.with_suffix(".clone"), second, "ext4"))
+        elif place == "another filesystem":
+            scene.stack.enter_context(kernel.mounted("other", second, "tmpfs"))
+            copied(first / "l", second / "l")
+        check(scene)
+        happen(scene, "late", writable=writable)
+        check(scene)
+
+
+@pytest.mark.parametrize("container", [False, True])
+def test_no_answer_is_wrong_when_linked_layer_names_are_retargeted(lab, mapper, container):
+    with Scene(f"layer links retargeted{', container' * container}", lab, mapper) as scene:
+        scene.lower(scene.base / "l1")
+        scene.lower(scene.base / "l2")
+        upper = scene.upper(scene.base / "u")
+        lay(scene, "early", "late")
+        for name in ("l1", "l2", "u"):
+            (scene.base / f"to-{name}").symlink_to(name)
+        scene.mount(options=f"lowerdir={scene.base}/to-l1:{scene.base}/to-l2,"
+                            f"upperdir={scene.base}/to-u,workdir={upper.path}-work")
+        scene.start()
+        if container:
+            scene.contain()
+        happen(scene, "early")
+        for name, other in {"l1": "l2", "l2": "l1", "u": "copy-u"}.items():
+            (scene.base / f"to-{name}").unlink()
+            (scene.base / f"to-{name}").symlink_to(other)
+        copied(upper.path, scene.base / "copy-u")
+        check(scene, inside=container)
+        happen(scene, "late")
+        check(scene)

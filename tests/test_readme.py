@@ -1,0 +1,51 @@
+"""What the README shows is run as it stands."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mapsd import errors
+from mapsd.cli import __main__, lookup
+from tests.cli.command import BOUND
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+README = (CHECKOUT / "README.md").read_text()
+BLOCKS = [line[4:] for line in README.splitlines() if line.startswith("    ")]
+COMMANDS = [line for line in BLOCKS if line.startswith("bin/mapsd")]
+
+
+def test_the_first_thing_shown_is_a_lookup():
+    assert BLOCKS[0] == "bin/mapsd lookup $$"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_works(command):
+    # The second command keeps the shell alive: $$ is its pid.
+    script = f"{command}\nexit $?"
+    done = subprocess.run(["sh", "-c", script], cwd=CHECKOUT, capture_output=True, check=False, timeout=BOUND)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout
+
+
+def test_the_library_is_used_as_the_readme_says():
+    lines = README[README.index("    import os\n"):README.index("Paths are bytes")].splitlines()
+    program = "\n".join(line[4:] for line in lines)
+    done = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "current" in done.stdout
+
+
+def test_the_readme_names_every_exit_status_and_failure():
+    rows = {line.split("|")[1].strip() for line in README.splitlines() if line.startswith("| ")}
+    statuses = {lookup.FOUND, lookup.NOTHING, __main__.USAGE, lookup.DENIED, lookup.GONE, __main__.FAILED, 127}
+    assert {row for row in rows if row.isdigit()} == set(map(str, statuses))
+    for failure in (errors.ProcessGone, errors.AccessDenied, errors.ParseError, errors.MapsdError):
+        assert f"`{failure.__name__}`" in README
+
+
+def test_every_file_that_the_readme_names_exists():
+    for name in ("docs/schema/lookup.json", "bench/lookup.py", "bin/test"):
+        assert name in README
+        assert (CHECKOUT / name).is_file()
