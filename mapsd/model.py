@@ -3,7 +3,7 @@
 Paths are bytes. Addresses and offsets are in bytes, page numbers in pages.
 """
 
-from typing import NamedTuple
+from mapsd.light import NamedTuple
 
 
 class DeviceId(NamedTuple):

@@ -2,9 +2,9 @@
 
 import os
 import time
-from typing import NamedTuple
 
 from mapsd.errors import AccessDenied, MapsdError, ParseError, ProcessGone
+from mapsd.light import NamedTuple
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.pageframes import LivePageFrames
 from mapsd.linux.procfs import ProcFs

@@ -1,8 +1,7 @@
 """The questions that the rules may ask: values in, values out, never a descriptor."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
 
+from mapsd.light import NamedTuple, Protocol, Sequence
 from mapsd.model import FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Vma
 
 

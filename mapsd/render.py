@@ -1,8 +1,8 @@
 """Answers become text: the readable table and the contract's JSON. No raw control byte leaves here."""
 
 import time
-from collections.abc import Iterator
 
+from mapsd.light import Iterator
 from mapsd.model import Answer, Backing, Mount, ProcessAnswer
 
 CONFIDENCE = {"kernel-inode": "proven", "bpf": "proven", "page-frame": "proven", "build-id": "proven",

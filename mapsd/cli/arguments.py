@@ -1,9 +1,9 @@
 """Words of the command line become flags and operands; argparse alone takes longer than a lookup (10 ms)."""
 
 import os
-from collections.abc import Mapping
 
 from mapsd.errors import UsageError
+from mapsd.light import Mapping
 from mapsd.render import escaped
 
 

@@ -1,13 +1,13 @@
 """`mapsd lookup PID…`: every mapping of a process, or those that hold an address."""
 
 import os
-from collections.abc import Callable
 
 import mapsd
 from mapsd import render
 from mapsd.cli.arguments import parse, quoted
 from mapsd.cli.output import complain
 from mapsd.errors import AccessDenied, MapsdError, ProcessGone, UsageError
+from mapsd.light import Callable
 from mapsd.model import Answer, ProcessAnswer
 
 FOUND, NOTHING, DENIED, GONE, FAILED = 0, 1, 3, 4, 70

@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Sequence
 
+from mapsd.light import Sequence
 from mapsd.render import printable
 
 

@@ -3,9 +3,8 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
+from mapsd.light import Callable
 from mapsd.linux import syscalls
 from mapsd.model import Absent, DeviceId, FileFacts, Found, Handle, Refused
 
@@ -14,24 +13,45 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM}
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
-@contextmanager
-def opened(fd: int) -> Iterator[int]:
-    """Close *fd* at the end."""
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+class opened:  # noqa: N801  (a statement's word, as contextlib.closing)
+    """Close a descriptor at the end of the block; a class, since a generator's frame costs more than the call."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        """Take the descriptor over."""
+        self._fd = fd
+
+    def __enter__(self) -> int:
+        """Return the descriptor."""
+        return self._fd
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        os.close(self._fd)
 
 
-def facts(fd: int, names: tuple[str, ...] = (), prefix: str = "") -> FileFacts:
-    """Return what *fd* is, with the overlay attributes *names* under *prefix*."""
-    seen = syscalls.statx(fd)
-    link = b"/proc/self/fd/%d" % fd
-    return FileFacts(
-        _kind(seen), seen.device, seen.inode, seen.nlink, seen.size,
-        _mount_id(fd) if seen.mount_id is None else seen.mount_id,
-        _handle(fd), _name(link), _attributes(link, names, prefix), seen.changed,
-    )
+Known = dict[tuple[syscalls.Statx, bytes], FileFacts]
+
+
+def facts(fd: int, names: tuple[str, ...] = (), prefix: str = "", known: Known | None = None) -> FileFacts:
+    """Return what *fd* is, with the overlay attributes *names* under *prefix*.
+
+    *known* remembers files without attributes: one name and one inode are one object, with one handle.
+    """
+    seen, link = syscalls.statx(fd), b"/proc/self/fd/%d" % fd
+    path = _name(link)
+    if known is None or seen.mount_id is None:
+        return _facts(fd, seen, path, _attributes(link, names, prefix))
+    if (seen, path) not in known:
+        known[seen, path] = _facts(fd, seen, path, ())
+    return known[seen, path]
+
+
+def _facts(fd: int, seen: syscalls.Statx, path: bytes, xattrs: tuple[tuple[str, bytes], ...]) -> FileFacts:
+    mount_id = _mount_id(fd) if seen.mount_id is None else seen.mount_id
+    return FileFacts(_kind(seen), seen.device, seen.inode, seen.nlink, seen.size, mount_id, _handle(fd), path, xattrs,
+                     seen.changed)
 
 
 def _name(link: bytes) -> bytes:
@@ -74,15 +94,14 @@ def _handle(fd: int) -> Handle | None:
 
 
 def _attributes(link: bytes, names: tuple[str, ...], prefix: str) -> tuple[tuple[str, bytes], ...]:
-    # Through /proc/self/fd, since fgetxattr refuses an O_PATH descriptor.
-    found = []
-    for name in names:
-        try:
-            found.append((name, os.getxattr(link, prefix + name)))
-        except OSError as error:
-            if error.errno not in {errno.ENODATA, errno.EOPNOTSUPP}:
-                raise
-    return tuple(found)
+    # Through /proc/self/fd, since fgetxattr refuses an O_PATH descriptor. One list saves asking for each name.
+    try:
+        listed = os.listxattr(link) if names else ()
+        return tuple((name, os.getxattr(link, prefix + name)) for name in names if prefix + name in listed)
+    except OSError as error:
+        if error.errno not in {errno.ENODATA, errno.EOPNOTSUPP}:
+            raise
+        return ()
 
 
 def found(ask: Callable[[], FileFacts], needs: str) -> Found:

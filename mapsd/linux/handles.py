@@ -3,8 +3,8 @@
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
 
+from mapsd.light import Callable, Iterator, Sequence
 from mapsd.linux import syscalls
 from mapsd.linux.files import unless_exhausted
 from mapsd.linux.views import SERVED

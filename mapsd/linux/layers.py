@@ -3,9 +3,8 @@
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 
+from mapsd.light import Callable, Iterator, Sequence
 from mapsd.linux import syscalls
 from mapsd.linux.files import facts, found, opened, unless_exhausted
 from mapsd.linux.handles import open_one
@@ -13,6 +12,7 @@ from mapsd.model import FileFacts, Found, Handle, LayerDir
 from mapsd.parse.overlay_xattrs import NAMES
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _BENEATH = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_XDEV
 SEARCH_ENTRIES, SEARCH_SECONDS = 200_000, 2.0
 # xino keeps the number of the layer in the high bits (fs/overlayfs/inode.c, ovl_map_ino); 32 are always the file's.
@@ -84,13 +84,14 @@ class LayerDirs:
 
     def open_by_handle(self, near: Sequence[LayerDir], handle: Handle, flags: int) -> int:
         """Return a descriptor of the one file with this handle on the filesystems of layers; raises OSError."""
-        with ExitStack() as stack:
-            devices = {}
-            for layer in near:
-                if layer.facts.st_dev not in devices:
-                    fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._dirs[layer.key])
-                    devices[layer.facts.st_dev] = stack.enter_context(opened(fd))
-            return open_one(list(devices.values()), handle, flags)
+        devices = {layer.facts.st_dev: layer.key for layer in reversed(near)}
+        fds: list[int] = []
+        try:
+            fds.extend(os.open(".", _LISTED, dir_fd=self._dirs[key]) for key in devices.values())
+            return open_one(fds, handle, flags)
+        finally:
+            for fd in fds:
+                os.close(fd)
 
     def search(self, layer: LayerDir, handle: Handle | None, inode: int, prefix: str) -> Sequence[
             tuple[bytes, FileFacts]]:

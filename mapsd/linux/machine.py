@@ -1,8 +1,8 @@
 """The observer's own view of files, layers and mounts: the port Machine on a live system."""
 
 import os
-from collections.abc import Sequence
 
+from mapsd.light import Sequence
 from mapsd.linux import syscalls
 from mapsd.linux.files import facts, found, opened, unless_exhausted
 from mapsd.linux.handles import Filesystems

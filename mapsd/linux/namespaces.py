@@ -3,8 +3,8 @@
 import fcntl
 import os
 import struct
-from collections.abc import Iterator
 
+from mapsd.light import Iterator
 from mapsd.linux import syscalls
 from mapsd.linux.files import opened
 from mapsd.linux.statmount import statmount

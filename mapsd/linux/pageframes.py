@@ -7,8 +7,8 @@ another. See Documentation/admin-guide/mm/pagemap.rst; bit 61 marks a file's pag
 
 import os
 import stat
-from collections.abc import Iterator
 
+from mapsd.light import Iterator
 from mapsd.linux import syscalls
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.machine import LiveMachine

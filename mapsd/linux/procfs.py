@@ -2,12 +2,11 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from mapsd.errors import AccessDenied, ProcessGone
+from mapsd.light import Callable
 from mapsd.linux import syscalls
-from mapsd.linux.files import facts, found, opened
+from mapsd.linux.files import Known, facts, found, opened
 from mapsd.linux.views import View
 from mapsd.model import FileFacts, Found, Mount, Refused, Vma
 from mapsd.parse import mountinfo, stat
@@ -24,6 +23,7 @@ class ProcFs:
         with self._translated("process", seen=False):
             self._dir = os.open(f"/proc/{thread or pid}", _O_PATH | os.O_DIRECTORY)
         self._root: int | None = None
+        self._files: Known = {}
         self.path = b"/proc/%d" % pid if thread is None else b"/proc/%d/task/%d" % (pid, thread)
         self._view = View(self._open_in_root, self.mounts, self.path + b"/root")
 
@@ -33,16 +33,8 @@ class ProcFs:
         if self._root is not None:
             os.close(self._root)
 
-    @contextmanager
-    def _translated(self, what: str, *, seen: bool = True) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ESRCH}:
-                raise ProcessGone(self.pid, seen=seen) from error
-            if error.errno in {errno.EACCES, errno.EPERM}:
-                raise AccessDenied(f"{self.pid}: {what}", "CAP_SYS_PTRACE") from error
-            raise
+    def _translated(self, what: str, *, seen: bool = True) -> "_Translated":
+        return _Translated(self.pid, what, seen=seen)
 
     def text(self, name: str) -> bytes:
         """Return a whole file of the process's directory. Raises ProcessGone, AccessDenied."""
@@ -121,10 +113,28 @@ class ProcFs:
     def _facts(self, opener: Callable[[], int], needs: str) -> Found:
         def ask() -> FileFacts:
             with opened(opener()) as fd:
-                return facts(fd)
+                return facts(fd, known=self._files)
         with self._translated("file"):
             return found(ask, needs)
 
 
 def _range(start: int, end: int) -> str:
     return f"map_files/{start:x}-{end:x}"
+
+
+class _Translated:
+    """Turn the errors of a block that asks about a process into failures of ours."""
+
+    def __init__(self, pid: int, what: str, *, seen: bool) -> None:
+        self._pid, self._what, self._seen = pid, what, seen
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if not isinstance(error, OSError):
+            return
+        if error.errno in {errno.ENOENT, errno.ESRCH}:
+            raise ProcessGone(self._pid, seen=self._seen) from error
+        if error.errno in {errno.EACCES, errno.EPERM}:
+            raise AccessDenied(f"{self._pid}: {self._what}", "CAP_SYS_PTRACE") from error

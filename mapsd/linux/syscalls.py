@@ -3,8 +3,8 @@
 import ctypes
 import os
 import struct
-from typing import NamedTuple
 
+from mapsd.light import NamedTuple
 from mapsd.model import DeviceId, Handle
 
 AT_FDCWD = -100

@@ -8,8 +8,8 @@ import errno
 import os
 import select
 import sys
-from collections.abc import Callable, Sequence
 
+from mapsd.light import Callable, Sequence
 from mapsd.linux import syscalls
 from mapsd.model import Mount
 

@@ -1,6 +1,6 @@
 r"""The octal escapes of seq_path() and mangle_path(): `\040` for a blank (fs/seq_file.c)."""
 
-from collections.abc import Iterator
+from mapsd.light import Iterator
 
 DELETED = b" (deleted)"
 

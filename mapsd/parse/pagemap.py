@@ -1,6 +1,6 @@
 """/proc/PID/pagemap: 64 bits a page. See Documentation/admin-guide/mm/pagemap.rst."""
 
-from typing import NamedTuple
+from mapsd.light import NamedTuple
 
 _PRESENT, _FILE, _FRAME = 1 << 63, 1 << 61, (1 << 55) - 1
 

@@ -1,8 +1,8 @@
 """/proc/PID/stat: the command name in parentheses, which may hold anything. See proc_pid_stat(5)."""
 
-from typing import NamedTuple
 
 from mapsd.errors import ParseError
+from mapsd.light import NamedTuple
 
 
 class Stat(NamedTuple):

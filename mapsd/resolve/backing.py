@@ -1,7 +1,7 @@
 """Which of the candidates a mapping holds: the only one there is, or the one whose page frame it shares."""
 
-from typing import NamedTuple
 
+from mapsd.light import NamedTuple
 from mapsd.model import Backing, Evidence, Vma
 from mapsd.ports import ByVma, FileRef, PageFrames
 from mapsd.resolve.candidates import NEEDS_FRAMES, Candidate, Candidates

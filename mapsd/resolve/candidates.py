@@ -6,8 +6,8 @@ file, or an upper file that never had one. That names one candidate beyond doubt
 exists is read in the upper layer after the maps line.
 """
 
-from typing import NamedTuple
 
+from mapsd.light import NamedTuple
 from mapsd.model import Absent, Backing, DeviceId, FileFacts, Found, Handle, Layer, OverlayHandle, Refused, Vma
 from mapsd.parse.overlay_xattrs import index_name, origin, overlay_handle
 from mapsd.ports import ByHandle, FileRef, InLayer, same_handle

@@ -1,7 +1,7 @@
 """A path by which the observer opens the file that a process's name opens."""
 
-from collections.abc import Iterator
 
+from mapsd.light import Iterator
 from mapsd.model import FileFacts, Mount
 from mapsd.resolve.mounts import join, rest
 from mapsd.resolve.names import Place, Scene, same_file

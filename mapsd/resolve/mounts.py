@@ -1,7 +1,7 @@
 """A process's mounts as a tree: which mount a name leads to, and where a file lies inside its filesystem."""
 
-from collections.abc import Sequence
 
+from mapsd.light import Sequence
 from mapsd.model import DeviceId, Mount
 
 

@@ -1,8 +1,7 @@
 """What the process calls the file: the shown path is a claim, checked by identity and by mount."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
 
+from mapsd.light import Iterator, NamedTuple
 from mapsd.model import Absent, FileFacts, Found, Mount, Refused, Vma
 from mapsd.parse.escape import DELETED, readings
 from mapsd.ports import ByVma, Machine, Process

@@ -5,8 +5,8 @@ and device of the inner one, through the private clone that the outer overlay ma
 (924577e4f6ca "ovl: Fix nested backing file paths"). What the outer overlay did is asked of the outer one.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
 
+from mapsd.light import TYPE_CHECKING, NamedTuple
 from mapsd.model import Absent, Answer, Evidence, FileFacts, Layer, Mount, Vma
 from mapsd.ports import InRoot
 from mapsd.resolve.backing import Finding

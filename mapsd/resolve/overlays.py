@@ -1,8 +1,7 @@
 """One overlay: its layers as directories, and how surely they are the mounted ones."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from mapsd.light import Iterator, NamedTuple, Sequence
 from mapsd.model import FileFacts, Found, Layer, LayerDir, Mount, OverlayOptions, Refused
 from mapsd.parse import overlay_options
 from mapsd.parse.overlay_xattrs import overlay_handle, prefix

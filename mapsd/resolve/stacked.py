@@ -1,7 +1,7 @@
 """Overlays where the handle does not decide: older kernels, and overlays whose lower layer is an overlay."""
 
-from typing import TYPE_CHECKING
 
+from mapsd.light import TYPE_CHECKING
 from mapsd.model import Absent, Backing, Evidence, FileFacts, Layer, Vma
 from mapsd.ports import ByVma
 from mapsd.resolve.backing import NEEDS_PAGE, Finding

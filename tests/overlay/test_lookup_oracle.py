@@ -152,9 +152,10 @@ def disagreements(base: Path, variant: Variant, drawn: list[dict]) -> dict[str, 
     return errors
 
 
-# Where redirects or metacopies are not followed open() refuses a file that the rules find: nobody maps it anew.
+# Elsewhere open() refuses more than the rules of the lookup do: redirects and metacopies that are switched off, and
+# with an upper layer directories that lead to one lower directory twice. What nobody can open nobody maps anew.
 CASES = [(name, about) for name in VARIANTS for about in ("read", "not read")
-         if about == "read" or VARIANTS[name].options == ON]
+         if about == "read" or (VARIANTS[name].options == ON and not VARIANTS[name].upper)]
 
 
 @pytest.mark.parametrize(("name", "about"), CASES)
