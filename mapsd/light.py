@@ -23,6 +23,9 @@ else:
             raise TypeError(f"no such fields: {', '.join(changes)}")
         return made
 
+    def _values(self: tuple) -> tuple:
+        return tuple(self)
+
     def _represent(self: tuple) -> str:
         return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in zip(self._fields, self, strict=True))})"
 
@@ -39,7 +42,7 @@ else:
             if defaults:
                 made.__defaults__ = tuple(defaults.values())
             space.update(__slots__=(), _fields=fields, _field_defaults=defaults, __match_args__=fields, __new__=made,
-                         _replace=_replace, __getnewargs__=lambda self: tuple(self))
+                         _replace=_replace, __getnewargs__=_values)
             space.setdefault("__repr__", _represent)
             return type.__new__(type, name, (tuple,), space)
 

@@ -59,7 +59,7 @@ def _by_frames(vma: Vma, live: bool, found: Candidates, frames: PageFrames) -> F
         return _lower(found, chosen, "page-frame", known, evidence)
     if up == "same" and low != "same" and found.upper is not None:
         return Finding(found.upper.backing, "page-frame", True if live else None, evidence)
-    if now == "same" and low == "different" and found.sure and found.unlinked is not None and (
+    if now == "same" and low == "different" and (found.sure or found.settled) and found.unlinked is not None and (
             up != "different" or not live):
         # Not the lower one: the upper copy, which of a name that is gone may have no name either.
         sure = live and found.upper is not None

@@ -92,11 +92,18 @@ def _with_link(vma: Vma, mapped: FileFacts, texts: list[bytes], scene: Scene) ->
     seen = [(reading, scene.process.named(reading.name)) for reading in _own_names(texts, scene)]
     for reading, found in seen:
         if isinstance(found, FileFacts) and same_file(found, mapped) and found.mount_id == mapped.mount_id:
-            if not reading.cut and reading.name.endswith(DELETED) and mapped.nlink > 1:
+            if reading.cut:
+                return _retaken(mapped, mount)
+            if reading.name.endswith(DELETED) and mapped.nlink > 1:
                 return Place("unknown", None, mapped, mount, "the name ends in ' (deleted)' and the file has other "
                              "links: the kernel prints the same for either name")
             return Place("live", reading.name, mapped, mount, inner=_inner(mapped.mount_id, reading, scene))
     return _elsewhere(vma, mapped, mount, seen, scene)
+
+
+def _retaken(mapped: FileFacts, mount: Mount | None) -> Place:
+    return Place("unknown", None, mapped, mount, "the kernel calls the name deleted, and it opens this very file: "
+                 "another link of the file may have taken it")
 
 
 def _inner(mount_id: int, reading: Reading, scene: Scene) -> bytes | None:
@@ -120,6 +127,8 @@ def _elsewhere(vma: Vma, mapped: FileFacts, mount: Mount | None, seen: list[tupl
             return Place(space.place, None, mapped, None, inner=_below_mount(vma, scene))
     for reading, found in seen:
         if isinstance(found, FileFacts) and same_file(found, mapped):
+            if reading.cut:
+                return _retaken(mapped, mount)
             return Place("live", reading.name, mapped, mount, detail="the path reaches the same file through "
                          "another mount", inner=_inner(found.mount_id, reading, scene))
     if not here:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 @dataclass(eq=False)
 class Data:
-    """A real file that holds bytes: of a lower layer (index 1…), or of the upper (0)."""
+    """A real file that holds bytes: of a lower or data-only layer (index 1…), or of the upper (0)."""
 
     index: int
     device_inode: tuple[int, int] | None = None
+    role: str = ""
 
-    @property
-    def role(self) -> str:
-        return "lower" if self.index else "upper"
+    def __post_init__(self) -> None:
+        self.role = self.role or ("lower" if self.index else "upper")
 
 
 @dataclass(eq=False)
