@@ -134,10 +134,11 @@ def _namespace(link: bytes | None) -> int | None:
 
 def _shows(answers: tuple[Answer, ...]) -> str | None:
     """Return what the kernel's device and inode mean for an overlay, from the mappings at hand."""
-    for answer in answers:
-        if answer.mount is not None and answer.mount.fs_type == b"overlay":
-            return "overlay-inode" if answer.vma.device == answer.mount.device else "backing-inode"
-    return None
+    overlaid = [answer for answer in answers if answer.mount is not None and answer.mount.fs_type == b"overlay"]
+    if any(answer.mount is not None and answer.vma.device == answer.mount.device for answer in overlaid):
+        return "overlay-inode"
+    # A nested overlay's file may show the inner overlay's device, which says nothing here.
+    return "backing-inode" if any(answer.proof == "kernel-inode" for answer in overlaid) else None
 
 
 __all__ = ["AccessDenied", "MapsdError", "ProcessGone", "lookup"]

@@ -2,7 +2,7 @@
 
 
 from mapsd.light import NamedTuple, Protocol, Sequence
-from mapsd.model import FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Vma
+from mapsd.model import DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Vma
 
 
 class ByVma(NamedTuple):
@@ -69,6 +69,9 @@ class Machine(Protocol):
 
     def mounts(self) -> Sequence[Mount]:
         """Return the observer's mounts."""
+
+    def mount_points(self, device: DeviceId) -> Sequence[bytes]:
+        """Return where other processes' mount namespaces have a superblock mounted, as each of them calls it."""
 
     def named(self, path: bytes) -> Found:
         """Return what *path* opens for the observer."""

@@ -7,10 +7,10 @@ from mapsd.linux import syscalls
 from mapsd.linux.files import facts, found, opened, unless_exhausted
 from mapsd.linux.handles import Filesystems
 from mapsd.linux.layers import LayerDirs
-from mapsd.linux.namespaces import place_of
+from mapsd.linux.namespaces import mount_points, place_of
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.views import View
-from mapsd.model import Absent, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle
+from mapsd.model import Absent, DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle
 from mapsd.parse import mountinfo
 from mapsd.parse.overlay_xattrs import NAMES
 from mapsd.ports import ByHandle, ByVma, FileRef, InLayer, InRoot, Namespace
@@ -42,6 +42,10 @@ class LiveMachine:
     def mounts(self) -> Sequence[Mount]:
         """Return the observer's mounts."""
         return self._mounts
+
+    def mount_points(self, device: DeviceId) -> Sequence[bytes]:
+        """Return where other processes' mount namespaces have a superblock mounted, as each of them calls it."""
+        return mount_points(device)
 
     def reads_trusted(self) -> bool:
         """Return whether the observer has CAP_SYS_ADMIN in the initial user namespace."""

@@ -6,8 +6,10 @@ import struct
 
 from mapsd.light import Iterator
 from mapsd.linux import syscalls
-from mapsd.linux.files import opened
+from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.statmount import statmount
+from mapsd.model import DeviceId
+from mapsd.parse import mountinfo
 from mapsd.ports import Namespace
 
 # <linux/nsfs.h>, struct mnt_ns_info {size, mounts, id}: Linux 6.12.
@@ -68,3 +70,22 @@ def _walk(fd: int, step: int) -> Iterator[tuple[int, bytes]]:
             yield _INFO.unpack(buffer)[2], os.readlink(b"/proc/self/fd/%d" % fd)
     finally:
         os.close(fd)
+
+
+def mount_points(device: DeviceId) -> list[bytes]:
+    """Return the mount points of a superblock in the namespaces of all processes that can be read."""
+    mark, seen, found = b" %d:%d " % (device.major, device.minor), set(), []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            space = os.readlink(f"/proc/{name}/ns/mnt")
+            if space in seen:
+                continue
+            seen.add(space)
+            with open(f"/proc/{name}/mountinfo", "rb") as file:
+                found += [mountinfo.parse_line(line.rstrip(b"\n")).mount_point for line in file if mark in line]
+        except OSError as error:
+            # It exited, or may not be read: its namespace is then not known.
+            unless_exhausted(error)
+    return list(dict.fromkeys(found))

@@ -82,8 +82,11 @@ class _Question(NamedTuple):
 
     def by_handle(self, wanted: OverlayHandle) -> ByHandle:
         """Return the question for a file by its handle."""
-        layers = self.overlay.guessed() if wanted.upper else self.overlay.lowers()
-        return ByHandle(wanted, tuple(layer.dir for layer in layers if layer.dir is not None))
+        near = [layer.dir for layer in self.overlay.lowers()]
+        # A lower layer that cannot be opened by its text is often on the upper's filesystem.
+        if wanted.upper or None in near:
+            near.append(self.overlay.upper or self.overlay.guess)
+        return ByHandle(wanted, tuple(one for one in near if one is not None))
 
 
 def unlinked_upper(overlay: Overlay, scene: Scene) -> Backing:
@@ -273,6 +276,8 @@ def _with_copy(data: Candidates, lower: _Lower | None, asked: _Question, path: b
         return _copy(found, data, asked, path)
     if _untouched(lower, asked):
         return data._replace(copy="no")
+    if lower is None:
+        return data._replace(copy="unknown")
     # A hard link's copy is in the index under another name, or somebody moved the copy in the upper layer.
     return data._replace(copy="unknown", reason="the overlay shows another time of change than the lower file has: "
                          "it was copied up, and the copy is not at its name", needs=NEEDS_FRAMES)

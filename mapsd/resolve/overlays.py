@@ -113,6 +113,9 @@ def _bases(options: OverlayOptions, mount: Mount, scene: Scene) -> Iterator[byte
     for table in (scene.host, scene.table):
         for other in table.of_device(mount.device):
             yield from _ancestors(other.mount_point)
+    if any(not text.startswith(b"/") for text in options.lower):
+        for path in scene.machine.mount_points(mount.device):
+            yield from _ancestors(path)
     yield from STORES
 
 
@@ -126,20 +129,25 @@ def _verified_upper(mount: Mount, lowers: Sequence[Layer], named: Sequence[Layer
                     scene: Scene) -> LayerDir | None:
     """Return the upper directory that the overlay's own root names, None where none is named.
 
-    By its handle (Linux 6.6); without one by its inode number, which the root has where all layers are on
-    one filesystem (ovl_getattr, fs/overlayfs/inode.c).
+    By its handle (Linux 6.6). Without one, by its inode number, which the root has where all layers are on one
+    filesystem, and else by its times and size, which the root always has (ovl_getattr, fs/overlayfs/inode.c).
     """
     root = _root_facts(mount, scene)
     wanted = overlay_handle(root.handle) if root is not None else None
     if wanted is None:
         devices = {layer.dir.facts.st_dev if layer.dir else None for layer in lowers}
-        same = [one for one in named if root and root.inode == one.facts.inode and {one.facts.st_dev} == devices]
+        same = [one for one in named if root and (_shown(root) == _shown(one.facts) if {one.facts.st_dev} != devices
+                                                  else root.inode == one.facts.inode)]
         return same[0] if len(same) == 1 else None
     found = scene.machine.directory_by_handle(wanted) if wanted.upper else None
     if found is not None:
         return found
     same = [one for one in named if wanted.upper and same_handle(one.facts.handle, wanted.handle)]
     return same[0] if len(same) == 1 else None
+
+
+def _shown(facts: FileFacts) -> tuple[int, int]:
+    return facts.changed, facts.size
 
 
 def _root_facts(mount: Mount, scene: Scene) -> FileFacts | None:
