@@ -11,7 +11,7 @@ from mapsd.linux.procfs import ProcFs
 from mapsd.model import Answer, FileFacts, ProcessAnswer, ProcessFacts, Skipped, Vma
 from mapsd.parse import maps, mountinfo, stat
 from mapsd.resolve.mounts import MountTable
-from mapsd.resolve.names import Scene
+from mapsd.resolve.scene import Scene
 from mapsd.resolve.vma import Resolver
 
 ATTEMPTS = 5

@@ -1,6 +1,5 @@
 """The questions that the rules may ask: values in, values out, never a descriptor."""
 
-
 from mapsd.light import NamedTuple, Protocol, Sequence
 from mapsd.model import DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Vma
 

@@ -6,7 +6,6 @@ names rebuilt by Linux 6.5.8 to 6.6, where a colon shows as `\072`; and one opti
 (`lowerdir+=`, `datadir+=`, Linux 6.7 and later), where names are raw.
 """
 
-
 from mapsd.light import Iterator
 from mapsd.model import OverlayOptions
 from mapsd.parse.escape import unescape

@@ -1,6 +1,5 @@
 """/proc/PID/stat: the command name in parentheses, which may hold anything. See proc_pid_stat(5)."""
 
-
 from mapsd.errors import ParseError
 from mapsd.light import NamedTuple
 

@@ -2,7 +2,7 @@
 
 from mapsd.model import Answer, Evidence, Vma
 from mapsd.resolve.backing import Finding
-from mapsd.resolve.names import Place
+from mapsd.resolve.scene import Place
 
 STATES = frozenset({"detached", "unreachable", "covered", "deleted", "replaced"})
 _NAMED = frozenset({"current", "copied-up", "covered", "deleted", "replaced"})

@@ -1,10 +1,10 @@
 """Which of the candidates a mapping holds: the only one there is, or the one whose page frame it shares."""
 
-
 from mapsd.light import NamedTuple
 from mapsd.model import Backing, Evidence, Vma
 from mapsd.ports import ByVma, FileRef, PageFrames
-from mapsd.resolve.candidates import NEEDS_FRAMES, Candidate, Candidates
+from mapsd.resolve.candidates import NEEDS_FRAMES, Candidates
+from mapsd.resolve.layerfile import Candidate
 
 NEEDS_PAGE = "a page of the mapping in memory"
 

@@ -6,24 +6,17 @@ file, or an upper file that never had one. That names one candidate beyond doubt
 exists is read in the upper layer after the maps line.
 """
 
-
 from mapsd.light import NamedTuple
-from mapsd.model import Absent, Backing, DeviceId, FileFacts, Found, Handle, Layer, OverlayHandle, Refused, Vma
+from mapsd.model import Absent, Backing, FileFacts, Found, Refused, Vma
 from mapsd.parse.overlay_xattrs import index_name, origin, overlay_handle
-from mapsd.ports import ByHandle, FileRef, InLayer, same_handle
-from mapsd.resolve.lookup import Ask, Hit, Miss, Piece, Undecided, is_whiteout, lookup
-from mapsd.resolve.mounts import rest
-from mapsd.resolve.names import Place, Scene, same_file
-from mapsd.resolve.overlays import Overlay, ask_in, layer_of, mounted_later
+from mapsd.ports import InLayer, same_handle
+from mapsd.resolve.layerfile import Candidate, asker, backing_of, filesystem_of, in_layer, path_of
+from mapsd.resolve.lookup import Hit, Miss, Undecided, is_whiteout, lookup
+from mapsd.resolve.lowers import Lower, Question, lower_of
+from mapsd.resolve.overlays import Overlay, mounted_later
+from mapsd.resolve.scene import Place, Scene, same_file
 
 NEEDS_FRAMES = "CAP_SYS_ADMIN"
-
-
-class Candidate(NamedTuple):
-    """A file that the mapping may hold, and how to open it (None: it cannot be)."""
-
-    backing: Backing
-    ref: FileRef | None
 
 
 class Candidates(NamedTuple):
@@ -49,44 +42,14 @@ class Candidates(NamedTuple):
     others: tuple[Candidate, ...] = ()
 
 
-class _Lower(NamedTuple):
-    """The lower file that a handle names; *piece* is where in which layer, None where its layer is not known."""
-
-    candidate: Candidate
-    facts: FileFacts
-    sure: bool
-    piece: Piece | None
-    others: tuple[Candidate, ...] = ()
-
-
 def candidates(vma: Vma, place: Place, overlay: Overlay, scene: Scene) -> Candidates | None:
     """Return what a mapping of an overlay file may hold, None where its handle does not say."""
     wanted = overlay_handle(place.facts.handle) if place.facts is not None else None
     if wanted is None or place.facts is None:
         return None
-    found = _found(_Question(vma, wanted, overlay, place.inner, place.verdict == "live", scene, place.facts))
+    found = _found(Question(vma, wanted, overlay, place.inner, place.verdict == "live", scene, place.facts))
     unlinked = unlinked_upper(overlay, scene) if overlay.has_upper() else None
     return found._replace(unlinked=unlinked, settled=overlay.settled)
-
-
-class _Question(NamedTuple):
-    """One file: *path* is where its name lies inside the overlay, only a hint where it is not *live*."""
-
-    vma: Vma
-    wanted: OverlayHandle
-    overlay: Overlay
-    path: bytes | None
-    live: bool
-    scene: Scene
-    facts: FileFacts
-
-    def by_handle(self, wanted: OverlayHandle) -> ByHandle:
-        """Return the question for a file by its handle."""
-        near = [layer.dir for layer in self.overlay.lowers()]
-        # A lower layer that cannot be opened by its text is often on the upper's filesystem.
-        if wanted.upper or None in near:
-            near.append(self.overlay.upper or self.overlay.guess)
-        return ByHandle(wanted, tuple(one for one in near if one is not None))
 
 
 def unlinked_upper(overlay: Overlay, scene: Scene) -> Backing:
@@ -94,15 +57,15 @@ def unlinked_upper(overlay: Overlay, scene: Scene) -> Backing:
     device = fs_type = None
     if overlay.upper is not None:
         device, fs_type = filesystem_of(overlay.upper.facts, scene)
-    return Backing(None, device, None, fs_type, "upper", 0, _path_of(overlay.layers[0]) if overlay.layers else None)
+    return Backing(None, device, None, fs_type, "upper", 0, path_of(overlay.layers[0]) if overlay.layers else None)
 
 
-def _found(asked: _Question) -> Candidates:
+def _found(asked: Question) -> Candidates:
     if asked.wanted.upper and asked.overlay.options.flag("nfs_export") == "on":
         return _exported_upper(asked)
     if asked.wanted.upper:
         return Candidates(None, _upper(asked)[0], "yes", pure_upper=True)
-    lower = _lower(asked, asked.wanted)
+    lower = lower_of(asked, asked.wanted)
     data = _lower_data(lower, asked)
     if asked.live and asked.path is not None:
         found = _with_copy(data, lower, asked, asked.path)
@@ -114,7 +77,7 @@ def _found(asked: _Question) -> Candidates:
     return found
 
 
-def _named_upper(asked: _Question) -> Candidate | None:
+def _named_upper(asked: Question) -> Candidate | None:
     """Return the upper file at a name that is not known to be the mapping's own: page frames must confirm it."""
     overlay = asked.overlay
     directory = overlay.upper or overlay.guess
@@ -127,7 +90,7 @@ def _named_upper(asked: _Question) -> Candidate | None:
     return Candidate(backing_of(found, upper, asked.scene), InLayer(directory, asked.path))
 
 
-def _exported_upper(asked: _Question) -> Candidates:
+def _exported_upper(asked: Question) -> Candidates:
     # With nfs_export=on an upper file's handle is its own, also where it was copied up: its origin says from where.
     upper, facts = _upper(asked)
     if facts is None or not asked.scene.machine.reads_trusted():
@@ -136,12 +99,12 @@ def _exported_upper(asked: _Question) -> Candidates:
     if source is None:
         return Candidates(None, upper, "yes", pure_upper=True)
     named = origin(source)
-    lower = _lower(asked, named) if named is not None else None
+    lower = lower_of(asked, named) if named is not None else None
     copy = "yes" if lower is not None else "unknown"
     return Candidates(lower.candidate if lower else None, upper, copy, "the upper file's origin was not found")
 
 
-def _indexed(asked: _Question) -> Candidate | None:
+def _indexed(asked: Question) -> Candidate | None:
     """Return the upper copy of a lower hard link, which the index names by the lower file's handle."""
     overlay, machine = asked.overlay, asked.scene.machine
     if overlay.options.work is None or not overlay.maybe("index", asked.scene):
@@ -154,7 +117,7 @@ def _indexed(asked: _Question) -> Candidate | None:
     return None
 
 
-def _upper(asked: _Question) -> tuple[Candidate, FileFacts | None]:
+def _upper(asked: Question) -> tuple[Candidate, FileFacts | None]:
     overlay, scene = asked.overlay, asked.scene
     if overlay.upper is not None and asked.path is not None:
         found: Found = scene.machine.entry(overlay.upper, asked.path, overlay.prefix)
@@ -168,63 +131,7 @@ def _upper(asked: _Question) -> tuple[Candidate, FileFacts | None]:
     return Candidate(unlinked_upper(overlay, scene), None), None
 
 
-def _lower(asked: _Question, wanted: OverlayHandle) -> _Lower | None:
-    overlay, scene, ref = asked.overlay, asked.scene, asked.by_handle(wanted)
-    found = scene.machine.by_handle(ref, overlay.prefix)
-    layer = layer_of(overlay, found.path, scene) if isinstance(found, FileFacts) and found.path else None
-    # A handle without a UUID, or on a filesystem that was mounted later, names a file of the layers only where
-    # these are known to be the mounted ones.
-    sure = overlay.settled or (any(wanted.uuid) and isinstance(found, FileFacts)
-                               and not mounted_later(found, overlay.mount, scene))
-    if isinstance(found, FileFacts) and found.nlink == 1 and layer is not None:
-        place = Piece(layer, rest(found.path, layer.dir.path), found) if layer.dir is not None else None
-        return _Lower(Candidate(backing_of(found, layer, scene), ref), found, sure, place)
-    piece = _in_layers(asked, wanted)
-    if piece is None and not isinstance(found, FileFacts):
-        return _searched(asked, wanted, sure=sure)
-    if piece is not None and (not isinstance(found, FileFacts) or same_file(found, piece.facts)):
-        return _Lower(in_layer(piece, scene), piece.facts, sure, piece)
-    if isinstance(found, FileFacts):
-        return _Lower(Candidate(backing_of(found, None, scene), ref), found, sure, None)
-    return None
-
-
-def in_layer(piece: Piece, scene: Scene) -> Candidate:
-    """Return a layer's file as a candidate."""
-    directory = piece.layer.dir
-    ref = InLayer(directory, piece.path) if directory is not None else None
-    return Candidate(backing_of(piece.facts, piece.layer, scene), ref)
-
-
-def _in_layers(asked: _Question, wanted: OverlayHandle) -> Piece | None:
-    """Return the file with this handle that a lookup without the upper layer ends at."""
-    if asked.path is None:
-        return None
-    outcome = lookup(asked.overlay.lowers(), asked.path, asker(asked.overlay, asked.scene))
-    pieces = (outcome.metadata, outcome.data) if isinstance(outcome, Hit) else ()
-    return next((piece for piece in pieces if piece and same_handle(piece.facts.handle, wanted.handle)), None)
-
-
-def _searched(asked: _Question, wanted: OverlayHandle, *, sure: bool) -> _Lower | None:
-    """Return the files with this handle that a search of the lower layers finds."""
-    pieces = searched(asked.vma, wanted.handle, asked.overlay, asked.scene)
-    if not pieces:
-        return None
-    first, *others = pieces
-    return _Lower(in_layer(first, asked.scene), first.facts, sure and not others, first,
-                  tuple(in_layer(piece, asked.scene) for piece in others))
-
-
-def searched(vma: Vma, handle: Handle | None, overlay: Overlay, scene: Scene) -> list[Piece]:
-    """Return the files of the lower layers, each once, with the mapping's inode number (and this handle)."""
-    found: dict[tuple[DeviceId, int], Piece] = {}
-    for layer in overlay.lowers():
-        for path, facts in scene.machine.search(layer.dir, handle, vma.inode, overlay.prefix) if layer.dir else ():
-            found.setdefault((facts.st_dev, facts.inode), Piece(layer, path, facts))
-    return list(found.values())
-
-
-def _lower_data(lower: _Lower | None, asked: _Question) -> Candidates:
+def _lower_data(lower: Lower | None, asked: Question) -> Candidates:
     """Return the lower data file: the origin itself, or what a metacopy among the lowers leads to."""
     if lower is None:
         return Candidates(None, None, "unknown", "the lower file was not found", "CAP_DAC_READ_SEARCH")
@@ -248,7 +155,7 @@ def _lower_data(lower: _Lower | None, asked: _Question) -> Candidates:
             return Candidates(None, None, "unknown", "the lower file's data was not found in the layers")
 
 
-def _is_metacopy(facts: FileFacts, asked: _Question) -> bool | None:
+def _is_metacopy(facts: FileFacts, asked: Question) -> bool | None:
     """Return whether a file holds metadata only, None where its attribute may be hidden."""
     if any(name == "metacopy" for name, _ in facts.xattrs):
         return True
@@ -258,7 +165,7 @@ def _is_metacopy(facts: FileFacts, asked: _Question) -> bool | None:
     return None if possible and not visible else False
 
 
-def _with_copy(data: Candidates, lower: _Lower | None, asked: _Question, path: bytes) -> Candidates:
+def _with_copy(data: Candidates, lower: Lower | None, asked: Question, path: bytes) -> Candidates:
     overlay = asked.overlay
     if not overlay.has_upper():
         return data._replace(copy="no")
@@ -283,12 +190,12 @@ def _with_copy(data: Candidates, lower: _Lower | None, asked: _Question, path: b
                          "it was copied up, and the copy is not at its name", needs=NEEDS_FRAMES)
 
 
-def _untouched(lower: _Lower | None, asked: _Question) -> bool:
+def _untouched(lower: Lower | None, asked: Question) -> bool:
     """Return whether the overlay shows the lower file's own ctime (ovl_getattr asks the real file)."""
     return lower is not None and lower.facts.changed == asked.facts.changed
 
 
-def _copy(found: FileFacts, data: Candidates, asked: _Question, path: bytes) -> Candidates:
+def _copy(found: FileFacts, data: Candidates, asked: Question, path: bytes) -> Candidates:
     overlay, scene = asked.overlay, asked.scene
     if is_whiteout(found) or found.kind != "file" or overlay.upper is None:
         return data._replace(copy="unknown", reason="the upper layer and the overlay disagree about the name")
@@ -299,27 +206,3 @@ def _copy(found: FileFacts, data: Candidates, asked: _Question, path: bytes) -> 
         return data._replace(copy="unknown", reason="whether the upper file holds data is in a trusted attribute",
                              needs="CAP_SYS_ADMIN")
     return data._replace(upper=Candidate(backing, InLayer(overlay.upper, path)), copy="yes")
-
-
-def asker(overlay: Overlay, scene: Scene) -> Ask:
-    """Return the question that a lookup in this overlay's layers asks."""
-    return lambda layer, path: ask_in(overlay, scene, layer, path)
-
-
-def backing_of(found: FileFacts, layer: Layer | None, scene: Scene) -> Backing:
-    """Return a file of a layer as a backing, its path only where a name of it is left."""
-    device, fs_type = filesystem_of(found, scene)
-    named = found.path if found.nlink and found.path.startswith(b"/") else None
-    role = layer.role if layer else "lower"
-    index = layer.position if layer and layer.certain else None
-    return Backing(named, device, found.inode, fs_type, role, index, _path_of(layer))
-
-
-def filesystem_of(found: FileFacts, scene: Scene) -> tuple[DeviceId, bytes | None]:
-    """Return the device and type of the filesystem that a file is on, as mountinfo has them."""
-    mount = scene.host.by_id(found.mount_id) or scene.table.by_id(found.mount_id)
-    return (mount.device, mount.fs_type) if mount else (found.st_dev, None)
-
-
-def _path_of(layer: Layer | None) -> bytes | None:
-    return layer.dir.path if layer is not None and layer.dir is not None else None

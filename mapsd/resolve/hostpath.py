@@ -1,10 +1,9 @@
 """A path by which the observer opens the file that a process's name opens."""
 
-
 from mapsd.light import Iterator
 from mapsd.model import FileFacts, Mount
 from mapsd.resolve.mounts import join, rest
-from mapsd.resolve.names import Place, Scene, same_file
+from mapsd.resolve.scene import Place, Scene, same_file
 
 
 def host_path(place: Place, scene: Scene) -> bytes | None:

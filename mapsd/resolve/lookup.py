@@ -4,7 +4,6 @@ It follows ovl_lookup() (fs/overlayfs/namei.c, Linux 6.12): whiteouts, opaque di
 relative and absolute redirects in any layer, metacopy and data-only layers.
 """
 
-
 from mapsd.light import Callable, NamedTuple, Sequence
 from mapsd.model import Absent, FileFacts, Found, Layer, Refused
 from mapsd.parse.overlay_xattrs import is_opaque, is_redirect

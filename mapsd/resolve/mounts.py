@@ -1,6 +1,5 @@
 """A process's mounts as a tree: which mount a name leads to, and where a file lies inside its filesystem."""
 
-
 from mapsd.light import Sequence
 from mapsd.model import DeviceId, Mount
 

@@ -1,49 +1,13 @@
 """What the process calls the file: the shown path is a claim, checked by identity and by mount."""
 
-
 from mapsd.light import Iterator, NamedTuple
 from mapsd.model import Absent, FileFacts, Found, Mount, Refused, Vma
 from mapsd.parse.escape import DELETED, readings
-from mapsd.ports import ByVma, Machine, Process
-from mapsd.resolve.mounts import MountTable, inside, strip_root
+from mapsd.ports import ByVma
+from mapsd.resolve.mounts import inside, strip_root
+from mapsd.resolve.scene import Place, Scene, same_file
 
 NEEDS_LINK = "CAP_CHECKPOINT_RESTORE"
-
-
-class Scene(NamedTuple):
-    """What is the same for every mapping of one process during one attempt.
-
-    *proc* is the directory of the process (or of the thread that answers for it) in /proc; *started* is when
-    the process started, in nanoseconds since the epoch.
-    """
-
-    proc: bytes
-    process: Process
-    machine: Machine
-    table: MountTable
-    host: MountTable
-    root: bytes | None
-    root_mount: int | None
-    started: int = 0
-
-
-class Place(NamedTuple):
-    """Where the mapping's file is, seen from the process.
-
-    *verdict* is live (the path opens this very file), a state of the contract, nowhere or private (see
-    Namespace), or unknown with a reason. *facts* are the mapping's own, read through
-    map_files or through the path once identity was confirmed; None where neither worked. *inner* is where
-    its name lies inside its filesystem: beyond doubt for a live file, else a hint.
-    """
-
-    verdict: str
-    path: bytes | None
-    facts: FileFacts | None
-    mount: Mount | None
-    reason: str = ""
-    needs: str = ""
-    detail: str = ""
-    inner: bytes | None = None
 
 
 def locate(vma: Vma, mapped: Found, scene: Scene) -> Place:
@@ -80,11 +44,6 @@ def _own_names(texts: list[bytes], scene: Scene) -> Iterator[Reading]:
                 name = strip_root(whole, scene.root)
                 if name is not None and name != b"/":
                     yield Reading(cut, whole, name)
-
-
-def same_file(one: Found, other: FileFacts) -> bool:
-    """Return whether two descriptors are one inode of one filesystem."""
-    return isinstance(one, FileFacts) and (one.st_dev, one.inode) == (other.st_dev, other.inode)
 
 
 def _with_link(vma: Vma, mapped: FileFacts, texts: list[bytes], scene: Scene) -> Place:

@@ -5,15 +5,14 @@ and device of the inner one, through the private clone that the outer overlay ma
 (924577e4f6ca "ovl: Fix nested backing file paths"). What the outer overlay did is asked of the outer one.
 """
 
-
 from mapsd.light import TYPE_CHECKING, NamedTuple
 from mapsd.model import Absent, Answer, Evidence, FileFacts, Layer, Mount, Vma
 from mapsd.ports import InRoot
 from mapsd.resolve.backing import Finding
-from mapsd.resolve.candidates import backing_of
+from mapsd.resolve.layerfile import backing_of
 from mapsd.resolve.mounts import inside, is_below, join, rest
-from mapsd.resolve.names import Place, Scene, same_file
 from mapsd.resolve.overlays import OVERLAY, Overlay
+from mapsd.resolve.scene import Place, Scene, same_file
 from mapsd.resolve.stacked import hit
 
 if TYPE_CHECKING:

@@ -1,13 +1,12 @@
 """One overlay: its layers as directories, and how surely they are the mounted ones."""
 
-
 from mapsd.light import Iterator, NamedTuple, Sequence
 from mapsd.model import FileFacts, Found, Layer, LayerDir, Mount, OverlayOptions, Refused
 from mapsd.parse import overlay_options
 from mapsd.parse.overlay_xattrs import overlay_handle, prefix
 from mapsd.ports import same_handle
 from mapsd.resolve.mounts import is_below, rest
-from mapsd.resolve.names import Scene, same_file
+from mapsd.resolve.scene import Scene, same_file
 
 OVERLAY = b"overlay"
 STORES = (b"/var/lib/containers/storage/overlay", b"/var/lib/docker/overlay2",

@@ -1,15 +1,16 @@
 """Overlays where the handle does not decide: older kernels, and overlays whose lower layer is an overlay."""
 
-
 from mapsd.light import TYPE_CHECKING
 from mapsd.model import Absent, Backing, Evidence, FileFacts, Layer, Vma
 from mapsd.ports import ByVma
 from mapsd.resolve.backing import NEEDS_PAGE, Finding
-from mapsd.resolve.candidates import Candidate, asker, backing_of, candidates, in_layer, searched
+from mapsd.resolve.candidates import candidates
+from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer
 from mapsd.resolve.lookup import Hit, Piece, lookup
+from mapsd.resolve.lowers import searched
 from mapsd.resolve.mounts import inside
-from mapsd.resolve.names import Place, Scene
 from mapsd.resolve.overlays import OVERLAY, Overlay
+from mapsd.resolve.scene import Place, Scene
 
 if TYPE_CHECKING:
     from mapsd.resolve.vma import Resolver

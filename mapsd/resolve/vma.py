@@ -9,8 +9,9 @@ from mapsd.resolve.assemble import assemble
 from mapsd.resolve.backing import Finding, decide
 from mapsd.resolve.candidates import Candidates, candidates
 from mapsd.resolve.hostpath import host_path
-from mapsd.resolve.names import Place, Scene, locate
+from mapsd.resolve.names import locate
 from mapsd.resolve.overlays import OVERLAY, Overlay, build
+from mapsd.resolve.scene import Place, Scene
 
 # Filesystems whose files are other files: what they name by device and inode is not where the bytes are.
 STACKED = (b"fuse", b"ecryptfs", b"aufs", b"unionfs", b"shiftfs", b"wrapfs", b"mhddfs", b"incremental-fs")

@@ -1,0 +1,47 @@
+"""A file of a layer as an answer's backing file, and as a candidate that can be opened."""
+
+from mapsd.light import NamedTuple
+from mapsd.model import Backing, DeviceId, FileFacts, Layer
+from mapsd.ports import FileRef, InLayer
+from mapsd.resolve.lookup import Ask, Piece
+from mapsd.resolve.overlays import Overlay, ask_in
+from mapsd.resolve.scene import Scene
+
+
+class Candidate(NamedTuple):
+    """A file that the mapping may hold, and how to open it (None: it cannot be)."""
+
+    backing: Backing
+    ref: FileRef | None
+
+
+def in_layer(piece: Piece, scene: Scene) -> Candidate:
+    """Return a layer's file as a candidate."""
+    directory = piece.layer.dir
+    ref = InLayer(directory, piece.path) if directory is not None else None
+    return Candidate(backing_of(piece.facts, piece.layer, scene), ref)
+
+
+def asker(overlay: Overlay, scene: Scene) -> Ask:
+    """Return the question that a lookup in this overlay's layers asks."""
+    return lambda layer, path: ask_in(overlay, scene, layer, path)
+
+
+def backing_of(found: FileFacts, layer: Layer | None, scene: Scene) -> Backing:
+    """Return a file of a layer as a backing, its path only where a name of it is left."""
+    device, fs_type = filesystem_of(found, scene)
+    named = found.path if found.nlink and found.path.startswith(b"/") else None
+    role = layer.role if layer else "lower"
+    index = layer.position if layer and layer.certain else None
+    return Backing(named, device, found.inode, fs_type, role, index, path_of(layer))
+
+
+def filesystem_of(found: FileFacts, scene: Scene) -> tuple[DeviceId, bytes | None]:
+    """Return the device and type of the filesystem that a file is on, as mountinfo has them."""
+    mount = scene.host.by_id(found.mount_id) or scene.table.by_id(found.mount_id)
+    return (mount.device, mount.fs_type) if mount else (found.st_dev, None)
+
+
+def path_of(layer: Layer | None) -> bytes | None:
+    """Return the path of a layer's directory, None where it could not be opened."""
+    return layer.dir.path if layer is not None and layer.dir is not None else None
