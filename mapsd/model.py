@@ -141,12 +141,16 @@ class Evidence(NamedTuple):
 
 
 class Backing(NamedTuple):
-    """The file that holds the data; what is not established is None."""
+    """The file that holds the data; what is not established is None.
+
+    *overlaid* says that it is, or may be, a layer's file: without it the file is on no overlay.
+    """
 
     path: bytes | None
     device: DeviceId | None
     inode: int | None
     fs_type: bytes | None
+    overlaid: bool = False
     layer_role: str | None = None
     layer_index: int | None = None
     layer_path: bytes | None = None

@@ -55,8 +55,10 @@ def _row(mapping: Answer) -> tuple[str, ...]:
 
 
 def _layer_cell(backing: Backing | None) -> str:
-    if backing is None or backing.layer_role is None:
+    if backing is None or not backing.overlaid:
         return "-"
+    if backing.layer_role is None:
+        return "?"
     return backing.layer_role + ("" if backing.layer_index is None else f":{backing.layer_index}")
 
 
@@ -140,7 +142,7 @@ def _backing(backing: Backing | None) -> JsonObject | None:
 
 
 def _layer(backing: Backing) -> JsonObject | None:
-    if backing.layer_role is None:
+    if not backing.overlaid:
         return None
     return {"role": backing.layer_role, "index": backing.layer_index, **_path("path", backing.layer_path),
             "digest": None}

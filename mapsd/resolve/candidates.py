@@ -57,7 +57,8 @@ def unlinked_upper(overlay: Overlay, scene: Scene) -> Backing:
     device = fs_type = None
     if overlay.upper is not None:
         device, fs_type = filesystem_of(overlay.upper.facts, scene)
-    return Backing(None, device, None, fs_type, "upper", 0, path_of(overlay.layers[0]) if overlay.layers else None)
+    path = path_of(overlay.layers[0]) if overlay.layers else None
+    return Backing(None, device, None, fs_type, True, "upper", 0, path)
 
 
 def _found(asked: Question) -> Candidates:

@@ -33,7 +33,7 @@ def backing_of(found: FileFacts, layer: Layer | None, scene: Scene) -> Backing:
     named = found.path if found.nlink and found.path.startswith(b"/") else None
     role = layer.role if layer else "lower"
     index = layer.position if layer and layer.certain else None
-    return Backing(named, device, found.inode, fs_type, role, index, path_of(layer))
+    return Backing(named, device, found.inode, fs_type, True, role, index, path_of(layer))
 
 
 def filesystem_of(found: FileFacts, scene: Scene) -> tuple[DeviceId, bytes | None]:

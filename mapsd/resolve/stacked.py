@@ -1,6 +1,6 @@
 """Overlays where the handle does not decide: older kernels, and overlays whose lower layer is an overlay."""
 
-from mapsd.light import TYPE_CHECKING
+from mapsd.light import TYPE_CHECKING, Callable
 from mapsd.model import Absent, Backing, Evidence, FileFacts, Layer, Vma
 from mapsd.ports import ByVma
 from mapsd.resolve.backing import NEEDS_PAGE, Finding
@@ -25,12 +25,24 @@ def by_kernel_inode(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolve
             "the filesystem that the kernel names is in no mount table")
         return Finding(None, "none", None, (), reason)
     seen = Evidence("kernel-inode", f"maps prints the backing file's device {vma.device} and inode {vma.inode}")
-    bare = Backing(None, vma.device, vma.inode, mounts[0].fs_type)
-    pieces = [hit(layers, overlay, place.inner, scene) for layers in (overlay.guessed(), overlay.lowers())]
-    named = (backing_of(piece.facts, piece.layer, scene) for piece in pieces if piece is not None)
-    backing = next((one for one in named if (one.device, one.inode) == (vma.device, vma.inode)), bare)
+    backing = _numbered(vma, overlay, place, resolver) or Backing(None, vma.device, vma.inode, mounts[0].fs_type,
+                                                               overlaid=True)
     agrees, evidence = (None, ()) if place.verdict != "live" else _agreement(vma, overlay, place, backing, resolver)
     return Finding(backing, "kernel-inode", agrees, (seen, *evidence))
+
+
+def _numbered(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") -> Backing | None:
+    """Return the layer file with the device and inode number of maps: where the name leads, else by a search."""
+    layers = (overlay.guessed(), overlay.lowers())
+    ways: tuple[Callable[[], list[Piece | None]], ...] = (
+        lambda: [hit(each, overlay, place.inner, resolver.scene) for each in layers],
+        lambda: [*searched(vma, None, overlay, resolver.scene)])
+    for way in ways:
+        for piece in way():
+            for one in bottoms(vma, piece, resolver) if piece is not None else ():
+                if (one.backing.device, one.backing.inode) == (vma.device, vma.inode):
+                    return one.backing
+    return None
 
 
 def _agreement(vma: Vma, overlay: Overlay, place: Place, backing: Backing,
@@ -39,16 +51,18 @@ def _agreement(vma: Vma, overlay: Overlay, place: Place, backing: Backing,
     verdict, detail = resolver.frames.compare(vma, ByVma(vma.start, vma.end))
     if verdict != "silent":
         return verdict == "same", (Evidence("page-frame", f"what the overlay's file reads now: {detail}"),)
-    if backing.layer_role is None or place.facts is None:
+    # Under a nested overlay the bottom file's role is the inner overlay's; the outer one's is the first crossed.
+    role = backing.through[0].layer_role if backing.through else backing.layer_role
+    if role is None or place.facts is None:
         return None, ()
     if not overlay.has_upper():
         return True, ()
     if overlay.upper is None or place.inner is None:
         return None, ()
     upper = resolver.scene.machine.entry(overlay.upper, place.inner, overlay.prefix)
-    if isinstance(upper, Absent) and backing.layer_role in {"lower", "data"}:
+    if isinstance(upper, Absent) and role in {"lower", "data"}:
         return True, ()
-    if isinstance(upper, FileFacts) and upper.kind == "file" and backing.layer_role == "upper":
+    if isinstance(upper, FileFacts) and upper.kind == "file" and role == "upper":
         return True, ()
     return None, ()
 

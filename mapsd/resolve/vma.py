@@ -86,7 +86,9 @@ class Resolver:
             return Finding(None, "none", True, (), f"{name} is served from other files, which the kernel does not know")
         seen = Evidence("kernel-inode", f"maps prints the file's own device {vma.device} and inode {vma.inode}")
         path = host_path(place, self.scene)
-        return Finding(Backing(path, vma.device, vma.inode, mount.fs_type), "kernel-inode", True, (seen,))
+        # Up to Linux 6.7 an overlay's file is printed so as well: where the mount is not known it may be one.
+        overlaid = place.mount is None and any(one.fs_type == OVERLAY for one in self.scene.table.all)
+        return Finding(Backing(path, vma.device, vma.inode, mount.fs_type, overlaid), "kernel-inode", True, (seen,))
 
     def _overlaid(self, vma: Vma, place: Place, mount: Mount) -> Finding:
         overlay = self.overlay(mount)

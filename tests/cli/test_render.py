@@ -49,7 +49,7 @@ def test_what_is_printable_is_unchanged_and_the_rest_is_escaped(text):
 def answer(path: bytes) -> ProcessAnswer:
     vma = Vma(4096, 8192, "r--p", 0, DeviceId(0, 48), 7, path)
     mount = Mount(1, 0, vma.device, b"/", path, path or b"x", b"")
-    backing = Backing(path, vma.device, 7, path, "lower", 1, path)
+    backing = Backing(path, vma.device, 7, path, True, "lower", 1, path)
     found = Answer(vma, "file", path, None, b"/proc/1/root/" + path, mount,
                    backing._replace(through=(backing,), metadata=backing), "current", "lookup")
     lost = Answer(vma, "file", state="unknown", reason="\x1b[31m")

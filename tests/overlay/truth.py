@@ -110,7 +110,7 @@ def _backing(claim: Claim, backing: dict, seen: Opened) -> list[str]:
     if there is not None and there[2][2 * PAGE * claim.page:][:2 * PAGE] != claim.held.hex():
         wrong.append("WRONG backing path: other bytes")
     layer = backing["layer"]
-    if layer is None or layer["role"] != claim.layer.role:
+    if layer is None or layer["role"] not in {claim.layer.role, None}:
         wrong.append("WRONG role")
     elif layer["index"] not in {claim.layer.index, None}:
         wrong.append(f"WRONG index {layer['index']}")
