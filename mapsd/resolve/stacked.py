@@ -10,7 +10,7 @@ from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.lowers import searched
 from mapsd.resolve.mounts import inside
 from mapsd.resolve.overlays import OVERLAY, Overlay
-from mapsd.resolve.scene import Place, Scene
+from mapsd.resolve.scene import Place, Scene, same_file
 
 if TYPE_CHECKING:
     from mapsd.resolve.vma import Resolver
@@ -25,44 +25,51 @@ def by_kernel_inode(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolve
             "the filesystem that the kernel names is in no mount table")
         return Finding(None, "none", None, (), reason)
     seen = Evidence("kernel-inode", f"maps prints the backing file's device {vma.device} and inode {vma.inode}")
-    backing = _numbered(vma, overlay, place, resolver) or Backing(None, vma.device, vma.inode, mounts[0].fs_type,
-                                                               overlaid=True)
-    agrees, evidence = (None, ()) if place.verdict != "live" else _agreement(vma, overlay, place, backing, resolver)
+    bare = Backing(None, vma.device, vma.inode, mounts[0].fs_type, overlaid=True)
+    backing, facts = _numbered(vma, overlay, place, resolver) or (bare, None)
+    agrees, evidence = _agreement(vma, overlay, place, (backing, facts), resolver)
     return Finding(backing, "kernel-inode", agrees, (seen, *evidence))
 
 
-def _numbered(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") -> Backing | None:
-    """Return the layer file with the device and inode number of maps: where the name leads, else by a search."""
+def _numbered(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") -> tuple[Backing, FileFacts] | None:
+    """Return the layer file with the device and inode number of maps, and what its layer shows of it.
+
+    Where the name leads, else by a search.
+    """
     layers = (overlay.guessed(), overlay.lowers())
     ways: tuple[Callable[[], list[Piece | None]], ...] = (
         lambda: [hit(each, overlay, place.inner, resolver.scene) for each in layers],
         lambda: [*searched(vma, None, overlay, resolver.scene)])
     for way in ways:
-        for piece in way():
-            for one in bottoms(vma, piece, resolver) if piece is not None else ():
+        for piece in filter(None, way()):
+            for one in bottoms(vma, piece, resolver):
                 if (one.backing.device, one.backing.inode) == (vma.device, vma.inode):
-                    return one.backing
+                    return one.backing, piece.facts
     return None
 
 
-def _agreement(vma: Vma, overlay: Overlay, place: Place, backing: Backing,
+def _agreement(vma: Vma, overlay: Overlay, place: Place, held: tuple[Backing, FileFacts | None],
                resolver: "Resolver") -> tuple[bool | None, tuple[Evidence, ...]]:
     """Return whether the path opens the mapped data now: by page frame, else by what the upper layer holds."""
+    if place.verdict != "live":
+        return None, ()
     verdict, detail = resolver.frames.compare(vma, ByVma(vma.start, vma.end))
     if verdict != "silent":
         return verdict == "same", (Evidence("page-frame", f"what the overlay's file reads now: {detail}"),)
+    backing, facts = held
     # Under a nested overlay the bottom file's role is the inner overlay's; the outer one's is the first crossed.
     role = backing.through[0].layer_role if backing.through else backing.layer_role
-    if role is None or place.facts is None:
+    if role is None or facts is None or place.facts is None:
         return None, ()
     if not overlay.has_upper():
         return True, ()
     if overlay.upper is None or place.inner is None:
         return None, ()
     upper = resolver.scene.machine.entry(overlay.upper, place.inner, overlay.prefix)
-    if isinstance(upper, Absent) and role in {"lower", "data"}:
+    # The overlay shows its real file's ctime: another one is a copy's, which an index may keep under another name.
+    if isinstance(upper, Absent) and role in {"lower", "data"} and facts.changed == place.facts.changed:
         return True, ()
-    if isinstance(upper, FileFacts) and upper.kind == "file" and role == "upper":
+    if role == "upper" and same_file(upper, facts):
         return True, ()
     return None, ()
 
