@@ -56,8 +56,8 @@ class Process(Protocol):
     def mapped(self, vma: Vma) -> Found:
         """Return the file that the mapping's map_files link opens now (never the mapped bytes)."""
 
-    def exe(self) -> Found:
-        """Return the file that the process executes."""
+    def links(self) -> Sequence[bytes]:
+        """Return the texts of the process's exe and fd links: they are right where maps is not."""
 
     def named(self, path: bytes) -> Found:
         """Return what *path* opens inside the process's own root."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
+from mapsd import lookup, render
+
 SCHEMA = Path(__file__).resolve().parent.parent / "docs/schema/lookup.json"
 PATHS = {"name", "exe", "root", "path", "user_path", "host_path", "openable_path", "mount_point"}
 
@@ -54,3 +56,8 @@ def unescaped(text: str) -> bytes:
     def unit(match: re.Match[bytes]) -> bytes:
         return b"\\" if match[0] == rb"\\" else bytes.fromhex(match[1].decode())
     return re.sub(rb"\\(?:\\|x([0-9a-f]{2}))", unit, text.encode())
+
+
+def answered(pid: int) -> dict:
+    """Return the library's answer as JSON that keeps the contract."""
+    return validate(json.loads(json.dumps(render.as_json(lookup(pid)))))

@@ -6,11 +6,12 @@ import os
 from mapsd.errors import AccessDenied, ProcessGone
 from mapsd.light import Callable
 from mapsd.linux import syscalls
-from mapsd.linux.files import Known, facts, found, opened
+from mapsd.linux.files import Known, facts, found, opened, unless_exhausted
 from mapsd.linux.views import View
 from mapsd.model import FileFacts, Found, Mount, Refused, Vma
 from mapsd.parse import mountinfo, stat
 
+FD_LINKS = 256
 _O_PATH = os.O_PATH | os.O_CLOEXEC
 
 
@@ -100,9 +101,16 @@ class ProcFs:
         """Return what the map_files link opens now. Needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN."""
         return self._facts(lambda: self.open_mapped(vma.start, vma.end, _O_PATH), "CAP_CHECKPOINT_RESTORE")
 
-    def exe(self) -> Found:
-        """Return the executable: this link asks for no capability beyond reading maps."""
-        return self._facts(lambda: os.open("exe", _O_PATH, dir_fd=self._dir), "CAP_SYS_PTRACE")
+    def links(self) -> list[bytes]:
+        """Return the texts of the exe link and of the first fd links."""
+        try:
+            with opened(os.open("fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._dir)) as fd:
+                names = sorted(os.listdir(fd), key=int)[:FD_LINKS]
+        except OSError as error:
+            unless_exhausted(error)
+            names = []
+        texts = [self.target("exe"), *(self.target(f"fd/{name}") for name in names)]
+        return [text for text in dict.fromkeys(texts) if text is not None and text.startswith(b"/")]
 
     def named(self, path: bytes) -> Found:
         """Return what *path* opens inside the process's root."""

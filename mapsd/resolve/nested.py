@@ -10,7 +10,7 @@ from mapsd.model import Absent, Answer, Evidence, FileFacts, Layer, Mount, Vma
 from mapsd.ports import InRoot
 from mapsd.resolve.backing import Finding
 from mapsd.resolve.layerfile import backing_of
-from mapsd.resolve.mounts import inside, is_below, join, rest
+from mapsd.resolve.mounts import inside, is_below, join, rest, strip_root
 from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.scene import Place, Scene, same_file
 from mapsd.resolve.stacked import hit
@@ -40,6 +40,7 @@ def answer(vma: Vma, place: Place, resolver: "Resolver") -> Answer:
                                  resolver.unmounted(vma, place))
     finding = _held(vma, place, above, resolver)
     named = [found for option in above for found in (_outer_name(vma, option, place, resolver),) if found is not None]
+    named = named or _by_links(vma, place, above, resolver)
     if len({agrees for _, agrees, _ in named}) != 1:
         return resolver.assemble(vma, place._replace(verdict="unknown", reason=_REASON), finding)
     path, agrees, mount = named[0]
@@ -117,3 +118,22 @@ def _outer_name(vma: Vma, option: _Above, place: Place, resolver: "Resolver") ->
         return path, True, mount
     kept = isinstance(copy, FileFacts) and copy.inode != seen.inode and seen.inode == place.facts.inode
     return (path, False, mount) if verdict == "different" and kept else None
+
+
+def _by_links(vma: Vma, place: Place, above: list[_Above], resolver: "Resolver") -> list[tuple[bytes, bool, Mount]]:
+    """Return the names of exe and fd links that open this very data through an outer overlay: these links are right.
+
+    A file with several names is left out: the link may be another one's.
+    """
+    scene = resolver.scene
+    mounts = {option.mount.id: option.mount for option in above}
+    if place.facts is None or place.facts.nlink != 1:
+        return []
+    for text in scene.process.links():
+        path = strip_root(text, scene.root)
+        seen = scene.process.named(path) if path is not None else None
+        if path is None or not isinstance(seen, FileFacts) or seen.kind != "file" or seen.mount_id not in mounts:
+            continue
+        if resolver.frames.compare(vma, InRoot(path))[0] == "same":
+            return [(path, True, mounts[seen.mount_id])]
+    return []

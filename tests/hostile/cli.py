@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.schema import validate
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 BOUND = 20  # seconds
 IN_OPEN, IN_ACCESS, IN_NONBLOCK = 0x20, 1, 0o4000
@@ -21,7 +23,7 @@ def cli(pid: int, *prefix: object) -> dict[int, dict]:
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, timeout=BOUND, check=False)
     assert (done.returncode, done.stderr if not prefix else b"") == (0, b""), done.stderr.decode()
     assert not any(byte < 0x20 and byte != 0x0A for byte in done.stdout), "a raw control byte"
-    return {int(mapping["start"], 16): mapping for mapping in json.loads(done.stdout)["mappings"]}
+    return {int(mapping["start"], 16): mapping for mapping in validate(json.loads(done.stdout))["mappings"]}
 
 
 def exact(answer: dict, field: str) -> bytes | None:

@@ -13,6 +13,7 @@ from tests.hostile.cli import cli, exact
 from tests.hostile.conftest import until
 from tests.hostile.scenes import forked, overlay
 from tests.overlay.target import Target
+from tests.schema import answered
 
 NAMES = [
     b"plain", b"new\nline", rb"new\012line", b"two\n\nlines", b"six\n\n\n\n\n\n", rb"mixed\012" + b"\n" + rb"\012",
@@ -120,7 +121,7 @@ def test_a_process_may_call_itself_anything(name):
     child = forked(rename)
     os.read(ready, 1)
     try:
-        answer = render.as_json(lookup(child))
+        answer = answered(child)
         table = "\n".join(render.table(lookup(child)))
     finally:
         os.kill(child, signal.SIGKILL)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mapsd import lookup, render
+from mapsd import lookup
 from mapsd.errors import ProcessGone
 from mapsd.linux.procfs import ProcFs
 from tests.conftest import missing
@@ -19,6 +19,7 @@ from tests.hostile.conftest import storm, until
 from tests.hostile.scenes import forked, mapped, overlay
 from tests.overlay.conftest import asked
 from tests.overlay.target import Target
+from tests.schema import answered
 
 EXECER = "#include <unistd.h>\nint main(int n, char **w) { return n - 3 + execl(w[1], w[1], w[2], w[1], (char *)0); }\n"
 
@@ -46,20 +47,20 @@ def test_a_process_that_exits_meanwhile_is_gone_or_answered(base):
     os.write(go[1], b".")
     with storm(step):
         os.read(pids[0], 4)
-        answered = gone = 0
+        alive = gone = 0
         for _ in range(80):
             os.write(go[1], b".")
             child = struct.unpack("i", os.read(pids[0], 4))[0]
             try:
-                found = [m for m in render.as_json(lookup(child))["mappings"] if m["user_path"] == str(path)]
+                found = [m for m in answered(child)["mappings"] if m["user_path"] == str(path)]
             except ProcessGone:
                 gone += 1
                 continue
-            answered += 1
+            alive += 1
             assert all(m["backing"]["path"] == str(base / "lower/one") for m in found if m["backing"])
             assert {m["state"] for m in found} <= {"current", "unknown"}
     assert gone
-    assert answered + gone == 80
+    assert alive + gone == 80
 
 
 @pytest.mark.parametrize("randomized", [True, False])
@@ -75,7 +76,7 @@ def test_a_process_that_executes_in_a_loop_is_one_program_at_a_time(base, random
     until(lambda: os.readlink(f"/proc/{child.pid}/exe") in map(str, programs))
     try:
         for _ in range(200):
-            answer = render.as_json(lookup(child.pid))
+            answer = answered(child.pid)
             sure = {m["user_path"] for m in answer["mappings"] if m["state"] == "current"}
             assert {(m["shown"]["path"], m["user_path"]) for m in answer["mappings"] if m["state"] == "current"} <= {
                 (str(program), str(program)) for program in programs}
@@ -112,7 +113,7 @@ def test_a_zombie_and_a_kernel_thread_have_no_mappings():
                          and int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[6]) & 0x200000)
     try:
         for pid in (child, kernel_thread):
-            answer = render.as_json(lookup(pid))
+            answer = answered(pid)
             assert (answer["mappings"], answer["process"]["exe"]) == ([], None)
     finally:
         os.waitpid(child, 0)
@@ -177,7 +178,7 @@ def test_a_pid_that_is_reused_in_a_loop_is_one_process_at_a_time(base, mapper):
     with storm(step):
         for _ in range(150):
             try:
-                answer = render.as_json(lookup(held))
+                answer = answered(held)
             except ProcessGone:
                 continue
             sure = {m["user_path"] for m in answer["mappings"] if m["state"] == "current"} & set(map(str, programs))

@@ -6,11 +6,11 @@ import signal
 
 import pytest
 
-from mapsd import lookup, render
 from tests.hostile.conftest import storm
 from tests.hostile.scenes import forked, identity, mapped, overlay
 from tests.overlay import kernel
 from tests.overlay.target import Target
+from tests.schema import answered
 
 LOOKUPS = 60
 RENAME_EXCHANGE, MAP_SHARED, MAP_FIXED = 2, 1, 16
@@ -33,7 +33,7 @@ def test_mappings_that_come_and_go_are_right_or_unsteady(base):
     seen = 0
     with storm(step) as pid:
         for _ in range(LOOKUPS):
-            for mapping in render.as_json(lookup(pid))["mappings"]:
+            for mapping in answered(pid)["mappings"]:
                 shown = mapping["shown"]["path"]
                 if shown not in backing:
                     continue
@@ -64,7 +64,7 @@ def test_an_address_that_changes_hands_is_one_file_at_a_time(base, names):
 
     with storm(step) as pid:
         for _ in range(LOOKUPS):
-            found = next(m for m in render.as_json(lookup(pid))["mappings"] if int(m["start"], 16) == address)
+            found = next(m for m in answered(pid)["mappings"] if int(m["start"], 16) == address)
             shown = found["shown"]["path"]
             assert found["state"] in {"current", "unknown"}, found
             assert found["user_path"] in {shown, None}, found
@@ -92,7 +92,7 @@ def test_mounts_that_come_and_go_leave_the_backing_right(base, mapper, where):
         address = target.map(path)
         with storm(step):
             for _ in range(LOOKUPS):
-                found = next(m for m in render.as_json(lookup(target.pid))["mappings"]
+                found = next(m for m in answered(target.pid)["mappings"]
                              if int(m["start"], 16) == address)
                 assert found["state"] in states, found
                 assert found["user_path"] in {str(path), None}, found
@@ -129,7 +129,7 @@ def test_a_file_that_is_renamed_all_the_time_has_one_of_its_names(base, mapper, 
         inode, device = identity(base / "upper/here/name" if kind == "overlay" else path)
         with storm(step):
             for _ in range(LOOKUPS):
-                found = next(m for m in render.as_json(lookup(target.pid))["mappings"]
+                found = next(m for m in answered(target.pid)["mappings"]
                              if int(m["start"], 16) == address)
                 # With an exchange another file has the old name at any moment, but the mapped one is never gone.
                 assert found["state"] in {"current", "unknown"}, found
@@ -151,7 +151,7 @@ def test_a_file_that_is_unlinked_and_made_anew_all_the_time_is_deleted_or_replac
 
         with storm(step):
             for _ in range(LOOKUPS):
-                found = next(m for m in render.as_json(lookup(target.pid))["mappings"]
+                found = next(m for m in answered(target.pid)["mappings"]
                              if int(m["start"], 16) == address)
                 assert found["state"] in {"deleted", "replaced", "unknown"}, found
                 assert found["user_path"] in {str(path), None}, found
@@ -175,7 +175,7 @@ def test_copy_ups_meanwhile_never_turn_the_old_mapping_into_the_new_file(base, m
         writer = forked(copy_up)
         try:
             while os.waitpid(writer, os.WNOHANG) == (0, 0):
-                answers = {int(m["start"], 16): m for m in render.as_json(lookup(target.pid))["mappings"]}
+                answers = {int(m["start"], 16): m for m in answered(target.pid)["mappings"]}
                 for number, address in enumerate(addresses):
                     found = answers[address]
                     assert found["state"] in {"current", "copied-up", "unknown"}, found
@@ -185,5 +185,5 @@ def test_copy_ups_meanwhile_never_turn_the_old_mapping_into_the_new_file(base, m
             os.kill(writer, signal.SIGKILL)
             os.waitpid(writer, 0)
             raise
-        assert {m["state"] for m in render.as_json(lookup(target.pid))["mappings"]
+        assert {m["state"] for m in answered(target.pid)["mappings"]
                 if int(m["start"], 16) in addresses} <= {"copied-up", "unknown"}

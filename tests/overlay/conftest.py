@@ -1,6 +1,5 @@
 """The overlay scenes: a private mount namespace, a mapper, and answers that are checked in every form."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -8,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mapsd import lookup, render
-from tests import schema
 from tests.conftest import missing
 from tests.overlay import census, kernel
+from tests.schema import answered
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -55,5 +53,5 @@ def base(lab: Path, request: pytest.FixtureRequest) -> Path:
 
 def asked(pid: int) -> dict[int, dict]:
     """Return mapsd's answer by start address, as JSON that keeps the contract."""
-    answer = schema.validate(json.loads(json.dumps(render.as_json(lookup(pid)))))
+    answer = answered(pid)
     return {int(mapping["start"], 16): mapping for mapping in answer["mappings"]}

@@ -5,11 +5,11 @@ import os
 import traceback
 from collections.abc import Callable
 
-from mapsd import lookup, render
 from tests.overlay import kernel
 from tests.overlay.capabilities import drop
 from tests.overlay.files import identity
 from tests.overlay.target import PAGE
+from tests.schema import answered
 
 Opened = dict[str, tuple[str, int, str] | None]
 
@@ -18,7 +18,7 @@ def answers(pid: int, numbers: tuple[int, ...]) -> dict[int, dict]:
     """Return mapsd's answer in this very process, by start address."""
     if numbers:
         drop(numbers)
-    found = render.as_json(lookup(pid))
+    found = answered(pid)
     return {int(mapping["start"], 16): mapping for mapping in found["mappings"]}
 
 
