@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No examples are kept: a checkout that another user owns is not written to.
+settings.register_profile("mapsd", database=None)
+settings.load_profile("mapsd")
 
 REQUIRED = set(filter(None, os.environ.get("MAPSD_REQUIRE", "").split(",")))
 
