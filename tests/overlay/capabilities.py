@@ -1,13 +1,10 @@
 """Ask as a process that lacks capabilities: a forked child gives them up and looks."""
 
 import ctypes
-import json
-import os
 import struct
-import traceback
 
-from mapsd import lookup, render
-from tests import schema
+from tests.overlay.child import told
+from tests.schema import answered
 
 DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE, SYS_ADMIN, CHECKPOINT_RESTORE = 1, 2, 19, 21, 40
 LACKING = {
@@ -33,21 +30,5 @@ def drop(numbers: tuple[int, ...]) -> None:
 
 def asked_lacking(pid: int, numbers: tuple[int, ...]) -> dict[int, dict]:
     """Return the answer of a child without these capabilities, by start address."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            os.close(reader)
-            drop(numbers)
-            with os.fdopen(writer, "w") as file:
-                json.dump(render.as_json(lookup(pid)), file)
-            status = 0
-        except BaseException:  # noqa: BLE001  (a forked child must not return into the test runner)
-            traceback.print_exc()
-        os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader) as file:
-        text = file.read()
-    assert os.waitpid(child, 0)[1] == 0
-    return {int(mapping["start"], 16): mapping for mapping in schema.validate(json.loads(text))["mappings"]}
+    found = told(lambda: drop(numbers) or answered(pid))
+    return {int(mapping["start"], 16): mapping for mapping in found["mappings"]}
