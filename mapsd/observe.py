@@ -3,13 +3,17 @@
 import os
 import time
 
-from mapsd.errors import AccessDenied, MapsdError, ParseError, ProcessGone
+from mapsd.errors import AccessDenied, MapsdError, ParseError, ProcessGone, UsageError
 from mapsd.light import NamedTuple
+from mapsd.linux.bpf.iterator import VmFileIterator
+from mapsd.linux.buildid import LiveBuildIds
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.pageframes import LivePageFrames
 from mapsd.linux.procfs import ProcFs
+from mapsd.linux.vmfiles import LiveVmFiles
 from mapsd.model import Answer, FileFacts, ProcessAnswer, ProcessFacts, Skipped, Vma
 from mapsd.parse import maps, mountinfo, stat
+from mapsd.resolve.means import PROOFS, Means
 from mapsd.resolve.mounts import MountTable
 from mapsd.resolve.scene import Scene
 from mapsd.resolve.vma import Resolver
@@ -29,12 +33,31 @@ class _Reading(NamedTuple):
     exe: bytes | None
 
 
-def lookup(pid: int) -> ProcessAnswer:
+def lookup(pid: int, proof: str = "auto") -> ProcessAnswer:
     """Return every mapping of a process: user path, backing file, state and proof.
 
-    Raises ProcessGone (no such process, or it exited meanwhile), AccessDenied (maps may not be
-    read; *needs* names the capability) and ParseError (a text in a form nobody knows).
+    *proof* is one of PROOFS: "auto" asks the cheapest means that is sufficient, "lookup" none, and the name of a
+    means asks that one wherever it applies. Raises ProcessGone (no such process, or it exited meanwhile), AccessDenied
+    (maps may not be read; *needs* names the capability), ParseError (a text in a form nobody knows) and UsageError (no
+    such proof).
     """
+    if proof not in PROOFS:
+        raise UsageError(f"no such proof: {proof!r} (one of {', '.join(PROOFS)})")
+    iterator = VmFileIterator()
+    try:
+        return _lookup(pid, _Asking(proof, iterator))
+    finally:
+        iterator.close()
+
+
+class _Asking(NamedTuple):
+    """What may be asked beyond names, and what is loaded once for it."""
+
+    proof: str
+    iterator: VmFileIterator
+
+
+def _lookup(pid: int, asking: _Asking) -> ProcessAnswer:
     process = ProcFs(pid)
     try:
         line = process.stat()
@@ -42,7 +65,7 @@ def lookup(pid: int) -> ProcessAnswer:
         if answering is not None:
             process.close()
             process = ProcFs(pid, answering)
-        return _observe(process, line)
+        return _observe(process, line, asking)
     finally:
         process.close()
 
@@ -67,14 +90,14 @@ def _read(process: ProcFs) -> _Reading:
                     process.target("exe"))
 
 
-def _observe(process: ProcFs, line: stat.Stat) -> ProcessAnswer:
+def _observe(process: ProcFs, line: stat.Stat, asking: _Asking) -> ProcessAnswer:
     known: dict[Vma, Answer] = {}
     before, vmas = _read(process), _maps(process)
     if vmas and not before.mountinfo and process.stat().flags & _EXITING:
         # A dying process leaves its mount namespace before its memory is gone; a chrooted one may see no mount either.
         raise ProcessGone(process.pid, seen=True)
     for _ in range(ATTEMPTS):
-        known.update(_answers(process, before, [vma for vma in vmas if vma not in known]))
+        known.update(_answers(process, before, [vma for vma in vmas if vma not in known], asking))
         after, again = _read(process), _maps(process)
         if after == before and all(vma in known for vma in again if maps.kind_of(vma) == "file"):
             return _answer(process, line, before, tuple(known.get(vma) or Answer(vma, maps.kind_of(vma))
@@ -99,17 +122,20 @@ def _unsteady(vma: Vma) -> Answer:
     return Answer(vma, kind, state="unknown", reason=_UNSTEADY) if kind == "file" else Answer(vma, kind)
 
 
-def _answers(process: ProcFs, reading: _Reading, vmas: list[Vma]) -> dict[Vma, Answer]:
+def _answers(process: ProcFs, reading: _Reading, vmas: list[Vma], asking: _Asking) -> dict[Vma, Answer]:
     machine = LiveMachine(process)
+    build_ids = LiveBuildIds(machine, process.open_maps)
     try:
         top = process.named(b"/") if vmas else None
         scene = Scene(process.path, process, machine, MountTable(mountinfo.parse(reading.mountinfo)),
                       MountTable(machine.mounts()), reading.root, top.mount_id if isinstance(top, FileFacts) else None,
-                      _started(reading.start_time))
-        resolver = Resolver(scene, LivePageFrames(machine))
+                      _started(reading.start_time), _namespace(reading.namespace))
+        means = Means(LivePageFrames(machine), build_ids, LiveVmFiles(machine, asking.iterator), asking.proof)
+        resolver = Resolver(scene, means)
         answers = ((vma, resolver.answer(vma)) for vma in vmas)
         return {vma: answer for vma, answer in answers if answer is not None}
     finally:
+        build_ids.close()
         machine.close()
 
 
@@ -141,4 +167,4 @@ def _shows(answers: tuple[Answer, ...]) -> str | None:
     return "backing-inode" if any(answer.proof == "kernel-inode" for answer in overlaid) else None
 
 
-__all__ = ["AccessDenied", "MapsdError", "ProcessGone", "lookup"]
+__all__ = ["PROOFS", "AccessDenied", "MapsdError", "ProcessGone", "lookup"]

@@ -1,7 +1,7 @@
 """The questions that the rules may ask: values in, values out, never a descriptor."""
 
 from mapsd.light import NamedTuple, Protocol, Sequence
-from mapsd.model import DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Vma
+from mapsd.model import DeviceId, FileFacts, Found, Handle, Held, LayerDir, Mount, OverlayHandle, Refused, Vma
 
 
 class ByVma(NamedTuple):
@@ -106,6 +106,26 @@ class PageFrames(Protocol):
 
     def compare(self, vma: Vma, candidate: FileRef) -> tuple[str, str]:
         """Return "same", "different" or "silent", and what was seen or stood in the way."""
+
+
+class BuildIds(Protocol):
+    """Build ids: of the file that is mapped, and of a file that can be opened."""
+
+    def mapped(self, vma: Vma) -> bytes | Refused:
+        """Return the build id that the kernel reads in the file really mapped."""
+
+    def of(self, candidate: FileRef) -> bytes | Refused:
+        """Return the build id in a candidate's ELF notes."""
+
+
+class VmFiles(Protocol):
+    """What the kernel's own structures say of a mapping (struct vm_area_struct, vm_file)."""
+
+    def of(self, vma: Vma) -> Held | Refused:
+        """Return what a mapping holds."""
+
+    def compare(self, vma: Vma, candidate: FileRef) -> tuple[str, str]:
+        """Return "same", "different" or "silent": whether a candidate, mapped by us, is the mapping's inode."""
 
 
 def same_handle(one: Handle | None, other: Handle | None) -> bool:

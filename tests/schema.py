@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from mapsd import lookup, render
 
@@ -17,14 +17,12 @@ PATHS = {"name", "exe", "root", "path", "user_path", "host_path", "openable_path
 
 @cache
 def validator() -> Draft202012Validator:
-    schema = json.loads(SCHEMA.read_text())
-    Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema)
+    return Draft202012Validator(json.loads(SCHEMA.read_text()))
 
 
 def validate(answer: dict) -> dict:
     """Return the answer of one process, or fail with every place where it breaks the contract."""
-    wrong = [f"{error.json_path}: {error.message}" for error in validator().iter_errors(answer)]
+    wrong = [f"{'/'.join(map(str, error.instance_path))}: {error.message}" for error in validator().iter_errors(answer)]
     wrong += [f"{where}: {what}" for where, what in unfaithful(answer, "$")]
     assert not wrong, "\n".join(wrong)
     return answer
@@ -58,6 +56,6 @@ def unescaped(text: str) -> bytes:
     return re.sub(rb"\\(?:\\|x([0-9a-f]{2}))", unit, text.encode())
 
 
-def answered(pid: int) -> dict:
+def answered(pid: int, proof: str = "auto") -> dict:
     """Return the library's answer as JSON that keeps the contract."""
-    return validate(json.loads(json.dumps(render.as_json(lookup(pid)))))
+    return validate(json.loads(json.dumps(render.as_json(lookup(pid, proof)))))

@@ -5,6 +5,7 @@ read-only. The target is read before and after, so a page that moves meanwhile i
 another. See Documentation/admin-guide/mm/pagemap.rst; bit 61 marks a file's page.
 """
 
+import errno
 import os
 import stat
 
@@ -48,7 +49,7 @@ class LivePageFrames:
     def _compare_opened(self, vma: Vma, found: int) -> tuple[str, str]:
         if not stat.S_ISREG(os.fstat(found).st_mode):
             return "different", "the candidate is not a regular file"
-        with opened(os.open(b"/proc/self/fd/%d" % found, _READ)) as fd:
+        with opened(open_regular(found)) as fd:
             return self._compare(vma, fd)
 
     def _compare(self, vma: Vma, fd: int) -> tuple[str, str]:
@@ -68,6 +69,13 @@ class LivePageFrames:
         if present:
             return "silent", "page frames were not stable or hidden (they need CAP_SYS_ADMIN)"
         return "silent", "no page of the file is present in the mapping"
+
+
+def open_regular(found: int) -> int:
+    """Return a descriptor to read the regular file behind an O_PATH one; its time of access stays. Raises OSError."""
+    if not stat.S_ISREG(os.fstat(found).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    return os.open(b"/proc/self/fd/%d" % found, _READ)
 
 
 def _own_pagemap() -> int:

@@ -97,6 +97,10 @@ class ProcFs:
         """Return a descriptor of the process's pagemap."""
         return os.open("pagemap", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._dir)
 
+    def open_maps(self) -> int:
+        """Return a descriptor of the process's maps, which stays with its present memory."""
+        return os.open("maps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._dir)
+
     def mapped(self, vma: Vma) -> Found:
         """Return what the map_files link opens now. Needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN."""
         return self._facts(lambda: self.open_mapped(vma.start, vma.end, _O_PATH), "CAP_CHECKPOINT_RESTORE")

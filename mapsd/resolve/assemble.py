@@ -1,7 +1,7 @@
 """A place and a finding become an answer: the state, and what may be said of the name."""
 
 from mapsd.model import Answer, Evidence, Vma
-from mapsd.resolve.backing import Finding
+from mapsd.resolve.finding import Finding
 from mapsd.resolve.scene import Place
 
 STATES = frozenset({"detached", "unreachable", "covered", "deleted", "replaced"})

@@ -180,4 +180,4 @@ def _claimed(reading: Reading, found: FileFacts, mount: Mount, scene: Scene) -> 
     if mount.fs_type == b"overlay" and len(overlays) > 1:
         return Place("unknown", None, None, None, "several overlays are mounted: a nested one prints the name and "
                      "inode of the inner one", NEEDS_LINK)
-    return Place("live", reading.name, found, mount, inner=_inner(found.mount_id, reading, scene))
+    return Place("live", reading.name, found, mount, inner=_inner(found.mount_id, reading, scene), claimed=True)

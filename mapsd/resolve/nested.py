@@ -8,7 +8,7 @@ and device of the inner one, through the private clone that the outer overlay ma
 from mapsd.light import TYPE_CHECKING, NamedTuple
 from mapsd.model import Absent, Answer, Evidence, FileFacts, Layer, Mount, Vma
 from mapsd.ports import InRoot
-from mapsd.resolve.backing import Finding
+from mapsd.resolve.finding import Finding
 from mapsd.resolve.layerfile import backing_of
 from mapsd.resolve.mounts import inside, is_below, join, rest, strip_root
 from mapsd.resolve.overlays import OVERLAY, Overlay
@@ -113,7 +113,7 @@ def _outer_name(vma: Vma, option: _Above, place: Place, resolver: "Resolver") ->
         # A directory on the way may be redirected: the whole lookup must still end at this file.
         now = hit(overlay.layers, overlay, join(text), scene)
         return (path, True, mount) if now is not None and same_file(now.facts, place.facts) else None
-    verdict, _ = resolver.frames.compare(vma, InRoot(path))
+    verdict = resolver.means.compare(vma, InRoot(path)).verdict
     if verdict == "same":
         return path, True, mount
     kept = isinstance(copy, FileFacts) and copy.inode != seen.inode and seen.inode == place.facts.inode
@@ -134,6 +134,6 @@ def _by_links(vma: Vma, place: Place, above: list[_Above], resolver: "Resolver")
         seen = scene.process.named(path) if path is not None else None
         if path is None or not isinstance(seen, FileFacts) or seen.kind != "file" or seen.mount_id not in mounts:
             continue
-        if resolver.frames.compare(vma, InRoot(path))[0] == "same":
+        if resolver.means.compare(vma, InRoot(path)).verdict == "same":
             return [(path, True, mounts[seen.mount_id])]
     return []

@@ -10,7 +10,7 @@ class Scene(NamedTuple):
     """What is the same for every mapping of one process during one attempt.
 
     *proc* is the directory of the process (or of the thread that answers for it) in /proc; *started* is when
-    the process started, in nanoseconds since the epoch.
+    the process started, in nanoseconds since the epoch; *namespace* is the inode of its mount namespace.
     """
 
     proc: bytes
@@ -21,6 +21,7 @@ class Scene(NamedTuple):
     root: bytes | None
     root_mount: int | None
     started: int = 0
+    namespace: int | None = None
 
 
 class Place(NamedTuple):
@@ -29,7 +30,8 @@ class Place(NamedTuple):
     *verdict* is live (the path opens this very file), a state of the contract, nowhere or private (see
     Namespace), or unknown with a reason. *facts* are the mapping's own, read through
     map_files or through the path once identity was confirmed; None where neither worked. *inner* is where
-    its name lies inside its filesystem: beyond doubt for a live file, else a hint.
+    its name lies inside its filesystem: beyond doubt for a live file, else a hint. *claimed* says that the mount is
+    the path's, and the mapping's own could not be seen.
     """
 
     verdict: str
@@ -40,6 +42,7 @@ class Place(NamedTuple):
     needs: str = ""
     detail: str = ""
     inner: bytes | None = None
+    claimed: bool = False
 
 
 def same_file(one: Found, other: FileFacts) -> bool:

@@ -3,11 +3,13 @@
 from mapsd.light import TYPE_CHECKING, Callable
 from mapsd.model import Absent, Backing, Evidence, FileFacts, Layer, Vma
 from mapsd.ports import ByVma
-from mapsd.resolve.backing import NEEDS_PAGE, Finding
 from mapsd.resolve.candidates import candidates
+from mapsd.resolve.comparison import NEEDS_PAGE
+from mapsd.resolve.finding import Finding
 from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.lowers import searched
+from mapsd.resolve.means import Said
 from mapsd.resolve.mounts import inside
 from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.scene import Place, Scene, same_file
@@ -53,9 +55,9 @@ def _agreement(vma: Vma, overlay: Overlay, place: Place, held: tuple[Backing, Fi
     """Return whether the path opens the mapped data now: by page frame, else by what the upper layer holds."""
     if place.verdict != "live":
         return None, ()
-    verdict, detail = resolver.frames.compare(vma, ByVma(vma.start, vma.end))
-    if verdict != "silent":
-        return verdict == "same", (Evidence("page-frame", f"what the overlay's file reads now: {detail}"),)
+    said = resolver.means.compare(vma, ByVma(vma.start, vma.end))
+    if said.verdict != "silent":
+        return said.verdict == "same", (said.about("what the overlay's file reads now"),)
     backing, facts = held
     # Under a nested overlay the bottom file's role is the inner overlay's; the outer one's is the first crossed.
     role = backing.through[0].layer_role if backing.through else backing.layer_role
@@ -81,31 +83,31 @@ def hit(layers: tuple[Layer, ...], overlay: Overlay, path: bytes | None, scene: 
 
 
 def by_lookup(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") -> Finding:
-    """Return the finding where the overlay's handle names no real file: its layers are asked, frames decide."""
-    verdict, detail = resolver.frames.compare(vma, ByVma(vma.start, vma.end))
-    evidence = (Evidence("page-frame", f"what the overlay's file reads now: {detail}"),)
+    """Return the finding where the overlay's handle names no real file: its layers are asked, comparison decides."""
+    now = resolver.means.compare(vma, ByVma(vma.start, vma.end))
+    verdict, evidence = now.verdict, (now.about("what the overlay's file reads now"),)
     live = place.verdict == "live"
     agrees = {"same": True, "different": False}.get(verdict) if live else None
     pieces = [hit(layers, overlay, place.inner, resolver.scene) for layers in (overlay.guessed(), overlay.lowers())]
     found = [one for piece in dict.fromkeys(pieces) if piece for one in bottoms(vma, piece, resolver)]
     spoken = _spoken(vma, found, resolver)
-    if verdict != "silent" and not any(says == "same" for _, (says, _) in spoken):
+    if verdict != "silent" and not any(said.verdict == "same" for _, said in spoken):
         # The name moved: the overlay keeps the lower file's inode number.
         others = searched(vma, None, overlay, resolver.scene)
         spoken += _spoken(vma, [one for piece in others for one in bottoms(vma, piece, resolver)], resolver)
-    same = {backing: said for backing, (says, said) in spoken if says == "same"}
+    same = {backing: said for backing, said in spoken if said.verdict == "same"}
     if len(same) == 1:
         [(backing, said)] = same.items()
-        return Finding(backing, "page-frame", agrees, (*evidence, Evidence("page-frame", said)))
-    silent = all(says == "silent" for _, (says, _) in spoken)
+        return Finding(backing, said.means, agrees, (*evidence, said.about("the layer's file")))
+    silent = all(said.verdict == "silent" for _, said in spoken)
     if live and silent and len(found) == 1 and overlay.settled and _untouched(overlay, place, resolver.scene):
         return Finding(found[0].backing, "lookup", True, (*evidence, Evidence("lookup", "no layer above has a copy")))
     return Finding(None, "none", agrees, evidence, "no layer file was found whose page the mapping holds",
                    (NEEDS_PAGE,) if verdict == "silent" else ())
 
 
-def _spoken(vma: Vma, found: list[Candidate], resolver: "Resolver") -> list[tuple[Backing, tuple[str, str]]]:
-    return [(one.backing, resolver.frames.compare(vma, one.ref)) for one in found if one.ref is not None]
+def _spoken(vma: Vma, found: list[Candidate], resolver: "Resolver") -> list[tuple[Backing, Said]]:
+    return [(one.backing, resolver.means.compare(vma, one.ref)) for one in found if one.ref is not None]
 
 
 def _untouched(overlay: Overlay, place: Place, scene: Scene) -> bool:

@@ -3,15 +3,18 @@
 from mapsd.model import Absent, Answer, Backing, Evidence, FileFacts, Found, Layer, Mount, OverlayOptions, Vma
 from mapsd.parse.maps import kind_of
 from mapsd.parse.overlay_xattrs import OVERLAY_FID
-from mapsd.ports import PageFrames
 from mapsd.resolve import nested, stacked
 from mapsd.resolve.assemble import assemble
-from mapsd.resolve.backing import Finding, decide
+from mapsd.resolve.backing import decide
 from mapsd.resolve.candidates import Candidates, candidates
+from mapsd.resolve.finding import Finding
 from mapsd.resolve.hostpath import host_path
+from mapsd.resolve.means import Means
 from mapsd.resolve.names import locate
 from mapsd.resolve.overlays import OVERLAY, Overlay, build
 from mapsd.resolve.scene import Place, Scene
+from mapsd.resolve.vmfile import completed
+from mapsd.resolve.vmname import named
 
 # Filesystems whose files are other files: what they name by device and inode is not where the bytes are.
 STACKED = (b"fuse", b"ecryptfs", b"aufs", b"unionfs", b"shiftfs", b"wrapfs", b"mhddfs", b"incremental-fs")
@@ -22,9 +25,9 @@ _File = tuple[Found, Vma]
 class Resolver:
     """Answers the mappings of one process; what is asked of a file or an overlay is asked once."""
 
-    def __init__(self, scene: Scene, frames: PageFrames) -> None:
+    def __init__(self, scene: Scene, means: Means) -> None:
         """Answer for one scene."""
-        self.scene, self.frames = scene, frames
+        self.scene, self.means = scene, means
         self._overlays: dict[tuple[object, bytes], Overlay] = {}
         self._places: dict[_File, Place] = {}
         self._candidates: dict[tuple[_File, Mount], Candidates | None] = {}
@@ -53,7 +56,7 @@ class Resolver:
     def _located(self, vma: Vma, mapped: Found) -> Place:
         key = _file_of(vma, mapped)
         if key not in self._places or not isinstance(mapped, FileFacts):
-            self._places[key] = locate(vma, mapped, self.scene)
+            self._places[key] = named(vma, locate(vma, mapped, self.scene), self)
         return self._places[key]
 
     def overlay(self, mount: Mount) -> Overlay:
@@ -67,6 +70,7 @@ class Resolver:
         """Return the answer that a place and a finding make."""
         if place not in self._host_paths:
             self._host_paths[place] = host_path(place, self.scene)
+        finding = completed(vma, place, finding, self)
         return assemble(vma, place, finding, self._host_paths[place], self.scene.proc)
 
     def mount_of(self, vma: Vma) -> Mount | None:
@@ -104,7 +108,8 @@ class Resolver:
         found = self._candidates[key]
         if found is None:
             return stacked.by_lookup(vma, overlay, place, self)
-        return decide(vma, place.verdict == "live" and place.inner is not None, found, self.frames)
+        live = place.verdict == "live" and place.inner is not None
+        return decide(vma, place.path or b"" if live else None, found, self.means)
 
     def unmounted(self, vma: Vma, place: Place) -> Finding:
         """Return the finding of a file whose own mount is in no namespace that can be seen."""

@@ -3,7 +3,7 @@
 from itertools import cycle
 from pathlib import Path
 
-from tests.overlay.files import fill, identity
+from tests.overlay.files import elf, fill, identity
 from tests.overlay.scenes import Claim, Layer, Scene
 from tests.overlay.target import Refused
 
@@ -37,9 +37,9 @@ def happen(scene: Scene, which: str, *, writable: bool = True, singles: bool = T
 
 
 def write(path: Path) -> None:
-    """Change the first bytes of a file."""
+    """Put a new build of a program in a file's place."""
     with path.open("r+b") as file:
-        file.write(b"changed")
+        file.write(elf(f"changed {path.name}"))
 
 
 def _plain(scene: Scene, name: str, layer: Layer, mode: str) -> None:

@@ -5,7 +5,13 @@ from collections import Counter, defaultdict
 
 _answers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 _reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
+_spoke: Counter[tuple[str, str]] = Counter()
 ROOT = "root, outside"
+
+
+def spoke(pair: tuple[str, str]) -> None:
+    """Count a mapping of which two means spoke."""
+    _spoke[pair] += 1
 
 
 def count(scene: str, observer: str, found: dict) -> None:
@@ -34,6 +40,7 @@ def report() -> str:
     for (_, observer), here in _answers.items():
         sums[observer].update(here)
     lines += [f"all scenes, {observer}: {_shares(here)}; {_proofs(here)}" for observer, here in sorted(sums.items())]
+    lines += [f"{one} and {other} both spoke of {number} mappings" for (one, other), number in _spoke.items()]
     return "\n".join(lines)
 
 

@@ -51,7 +51,7 @@ def base(lab: Path, request: pytest.FixtureRequest) -> Path:
     return where
 
 
-def asked(pid: int) -> dict[int, dict]:
+def asked(pid: int, proof: str = "auto") -> dict[int, dict]:
     """Return mapsd's answer by start address, as JSON that keeps the contract."""
-    answer = answered(pid)
+    answer = answered(pid, proof)
     return {int(mapping["start"], 16): mapping for mapping in answer["mappings"]}

@@ -1,6 +1,8 @@
 """Real files of layers: what they are, without any of mapsd's code."""
 
+import hashlib
 import os
+import struct
 from pathlib import Path
 
 from tests.overlay.target import PAGE
@@ -28,6 +30,15 @@ def identity(path: str | Path) -> tuple[str, int]:
 
 
 def fill(path: Path, tag: str, pages: int = 2) -> None:
-    """Write a file whose every page is unique."""
+    """Write a file whose every page is unique; it begins as an ELF file with a build id of its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(f"{tag} page {n}\n".encode().ljust(PAGE, b".") for n in range(pages)))
+    texts = [f"{tag} page {number}\n".encode() for number in range(pages)]
+    path.write_bytes(b"".join((text if number else elf(tag) + text).ljust(PAGE, b".")
+                              for number, text in enumerate(texts)))
+
+
+def elf(tag: str) -> bytes:
+    """Return the first bytes of a program: headers, and a note with the build id that belongs to *tag* (elf(5))."""
+    note = struct.pack("=III4s20s", 4, 20, 3, b"GNU", hashlib.sha1(os.fsencode(tag)).digest())
+    header = struct.pack("=16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 3, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    return header + struct.pack("=IIQQQQQQ", 4, 4, 120, 120, 120, len(note), len(note), 4) + note

@@ -231,16 +231,16 @@ class Histories(RuleBasedStateMachine):
         seen.update(f"proof {answer['proof']}" for address, answer in answers.items()
                     if answer["kind"] == "file" and address not in held)
         for mapping in self.mappings:
-            self.check_one(mapping, answers[mapping.address], state(mapping), root, present=mapping.mode in "sp")
+            self.check_one(mapping, answers[mapping.address], state(mapping), root, whole=True)
 
     def check_lacking(self, state, root=""):
         """Put the same questions without capabilities: more is unknown, nothing is wrong."""
-        for numbers in LACKING.values():
-            answers = asked_lacking(self.target.pid, numbers)
+        lacking = [asked_lacking(self.target.pid, numbers) for numbers in LACKING.values()]
+        for answers in (*lacking, asked(self.target.pid, "lookup"), asked(self.target.pid, "page-frame")):
             for mapping in self.mappings:
-                self.check_one(mapping, answers[mapping.address], state(mapping), root, present=False)
+                self.check_one(mapping, answers[mapping.address], state(mapping), root, whole=False)
 
-    def check_one(self, mapping, found, state, root, *, present):
+    def check_one(self, mapping, found, state, root, *, whole):
         about = "\n".join(map(str, (self.kind, mapping.node.path(), mapping.data, mapping.mode, state, found)))
         seen[found["state"]] += 1
         seen[f"proof {found['proof']}"] += 1
@@ -252,24 +252,21 @@ class Histories(RuleBasedStateMachine):
             shown = found["user_path"].encode().decode("unicode_escape").encode("latin-1").decode() \
                 if "user_path_base64" in found else found["user_path"]
             assert shown == path, about
-        self.check_backing(mapping, found, about, present)
+        self.check_backing(mapping, found, about, whole)
 
-    def check_backing(self, mapping, found, about, present):
+    def check_backing(self, mapping, found, about, whole):
         backing = found["backing"]
         if backing is None:
             assert found["reason"], about
-            # Where the overlay is in no mount table its data-only layers are not known either.
-            assert not present or (self.kind == "data-only" and found["state"] == "detached"), about
+            assert not whole, about
             return
-        # A name that ends in the kernel's own mark: the text is the same for two names.
-        reason = found["reason"] or ""
-        ambiguous = "(deleted)" in reason and mapping.node.name.endswith(" (deleted)")
-        ambiguous |= mapping.node.dead and ("root is a directory" in reason or "another link" in reason)
-        assert found["state"] != "unknown" or not present or ambiguous, about
+        # A dead name that another link of the file took: the contract calls it both replaced and current.
+        retaken = mapping.node.dead and "another link" in (found["reason"] or "")
+        assert found["state"] != "unknown" or not whole or retaken, about
         layer = backing["layer"]
         assert layer["role"] == mapping.data.role, about
-        unnamed = layer["index"] is None and (found["state"] == "detached" or not present)
-        assert unnamed or layer["index"] == mapping.data.index, about
+        assert layer["index"] == mapping.data.index or (layer["index"] is None and not whole), about
+        assert backing["inode"] is not None or not whole, about
         device, inode = mapping.data.device_inode
         if backing["inode"] is not None:
             assert (backing["inode"], backing["device"]) == (inode, f"{os.major(device)}:{os.minor(device)}"), about

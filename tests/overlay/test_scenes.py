@@ -7,13 +7,8 @@ import pytest
 
 from tests.overlay import kernel
 from tests.overlay.conftest import asked
+from tests.overlay.files import fill
 from tests.overlay.target import PAGE, Target
-
-
-def fill(path: Path, tag: str, pages: int = 2) -> None:
-    """Write a file whose every page is unique."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(f"{tag} page {n}\n".encode().ljust(PAGE, b".") for n in range(pages)))
 
 
 class Scene:
@@ -97,21 +92,33 @@ def test_a_copy_up_is_told_apart_by_page_frames(scene, mode, page):
     check(scene, after, state="current", layer=("upper", 0), backing=scene.upper / "written", path=str(path), page=page)
 
 
-def test_without_a_present_page_a_copy_up_is_unknown(scene):
+def test_without_a_present_page_a_copy_up_is_unknown_to_page_frames(scene):
     path = scene.merged / "written"
     before = scene.target.map(path, "n")
     path.chmod(0o600)
-    found = asked(scene.target.pid)[before]
+    found = asked(scene.target.pid, "page-frame")[before]
     assert (found["state"], found["backing"], found["user_path"]) == ("unknown", None, str(path))
     assert found["needs"]
     assert "page" in found["reason"]
+
+
+@pytest.mark.parametrize("mode", ["n", "d"])
+def test_without_a_present_page_the_kernel_itself_tells(scene, mode):
+    path = scene.merged / "written"
+    before = scene.target.map(path, mode)
+    path.chmod(0o600)
+    after = scene.target.map(path, mode)
+    found = asked(scene.target.pid)
+    seen = [(found[one]["state"], found[one]["backing"]["path"], found[one]["proof"]) for one in (before, after)]
+    assert seen == [("copied-up", str(scene.lower2 / "written"), "bpf"),
+                    ("current", str(scene.upper / "written"), "bpf")]
 
 
 def test_a_dirtied_private_page_says_nothing(scene):
     path = scene.merged / "written"
     before = scene.target.map(path, "d")
     path.chmod(0o600)
-    assert asked(scene.target.pid)[before]["backing"] is None
+    assert asked(scene.target.pid, "page-frame")[before]["backing"] is None
 
 
 def test_a_deleted_lower_file_is_held_by_page_frame(scene):

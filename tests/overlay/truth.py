@@ -3,6 +3,7 @@
 import base64
 import os
 from collections.abc import Callable
+from itertools import combinations, product
 
 from tests.overlay import census
 from tests.overlay.capabilities import LACKING, asked_lacking
@@ -13,6 +14,7 @@ from tests.overlay.scenes import Claim, Scene
 from tests.overlay.target import PAGE
 
 LIVE = {"current", "copied-up"}
+MEANS = ("page-frame", "build-id", "bpf")
 
 
 def check(scene: Scene, *, inside: bool = False, user: bool = False) -> None:
@@ -20,6 +22,10 @@ def check(scene: Scene, *, inside: bool = False, user: bool = False) -> None:
     pid = scene.target.pid
     scene_is_true(scene)
     wrong = compare(scene, census.ROOT, asked(pid), opened)
+    said = {proof: asked(pid, proof) for proof in MEANS}
+    for proof, found in said.items():
+        wrong += compare(scene, f"{proof}, outside", found, opened)
+    wrong += agreement(scene, said)
     for name, numbers in LACKING.items():
         wrong += compare(scene, f"{name}, outside", asked_lacking(pid, numbers), opened)
     for name, numbers in {"root": (), **LACKING}.items() if inside else ():
@@ -62,6 +68,20 @@ def compare(scene: Scene, observer: str, found: dict[int, dict], look: Callable[
     return wrong
 
 
+def agreement(scene: Scene, said: dict[str, dict[int, dict]]) -> list[str]:
+    """Return where two means name different files or states, and count where both spoke."""
+    wrong = []
+    for claim, pair in product(scene.claims, combinations(MEANS, 2)):
+        both = [said[proof][claim.address] for proof in pair]
+        if [one["proof"] for one in both] != list(pair):
+            continue
+        census.spoke(pair)
+        known = [(one["backing"]["device"], one["backing"]["inode"], one["state"]) for one in both]
+        if any(len(set(parts) - {None, "unknown"}) > 1 for parts in zip(*known, strict=True)):
+            wrong.append(f"{scene.name} / {claim.about}: {' and '.join(pair)} disagree: {known}")
+    return wrong
+
+
 def exact(part: object) -> object:
     """Return an answer with the exact bytes in place of escaped paths."""
     if isinstance(part, list):
@@ -91,17 +111,12 @@ def errors(scene: Scene, claim: Claim, found: dict, seen: Opened, observer: str)
         wrong += _backing(claim, backing, seen)
     if found["confidence"] != ("unknown" if backing is None else found["confidence"]):
         wrong.append(f"confidence {found['confidence']} in no backing")
-    if observer == census.ROOT and claim.present and claim.where() is not None and not claim.moved:
-        if backing is None or found["confidence"] != "proven":
+    if observer == census.ROOT:
+        if backing is None or found["confidence"] != "proven" or None in (backing["inode"], backing["device"]):
             wrong.append("weak: the backing is not proven")
-        elif None in (backing["path"], backing["inode"], backing["device"]) and not _untold(claim):
-            wrong.append("weak: the backing's path, inode or device is missing")
+        elif backing["path"] is None and claim.where() is not None:
+            wrong.append("weak: the backing's path is missing")
     return wrong
-
-
-def _untold(claim: Claim) -> bool:
-    """Return whether no text of the kernel says where the upper layer is: the overlay has left every mount table."""
-    return claim.layer.role == "upper" and claim.state == "detached"
 
 
 def _backing(claim: Claim, backing: dict, seen: Opened) -> list[str]:

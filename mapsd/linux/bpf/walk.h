@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+ *
+ * From a file of an overlay to the file that it stands for, and from a dentry to its path.
+ */
+#ifndef MAPSD_WALK_H
+#define MAPSD_WALK_H
+
+#include "kernel.h"
+
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#define MNT_READONLY 0x40
+#define MAX_ERRNO 4095
+
+#define PATH_SIZE 4096
+#define NAME_SIZE 256
+#define DEPTH 1024
+#define LAYERS 512
+
+/* A path is written from its end towards the start of its buffer; a name may begin in the last byte. */
+struct text {
+	__u32 start;
+	char bytes[2 * PATH_SIZE];	/* the verifier adds the greatest start and the greatest length */
+};
+
+/* What a walk towards a root met. */
+enum {
+	REACHED = 1,	/* the root that was asked for */
+	UNHASHED = 2,	/* a name that is gone */
+	CUT = 4,	/* longer than the buffer, or deeper than the bound */
+};
+
+struct walk {
+	struct text *text;
+	struct dentry *dentry;
+	struct vfsmount *mnt;		/* NULL: stay inside one filesystem */
+	struct dentry *root;
+	struct vfsmount *root_mnt;
+	__u32 met;
+};
+
+static __always_inline struct mount *real_mount(struct vfsmount *mnt)
+{
+	return (struct mount *)((char *)mnt - bpf_core_field_offset(struct mount, mnt));
+}
+
+static __always_inline bool unhashed(struct dentry *dentry)
+{
+	return !BPF_CORE_READ(dentry, d_hash.pprev);
+}
+
+static __always_inline void prepend(struct walk *walk, struct dentry *dentry)
+{
+	struct text *text = walk->text;
+	__u32 len = BPF_CORE_READ(dentry, d_name.len), start = text->start;
+
+	if (len >= NAME_SIZE || len + 1 > start) {
+		walk->met |= CUT;
+		return;
+	}
+	start = (start - len) & (PATH_SIZE - 1);
+	bpf_probe_read_kernel(text->bytes + start, len & (NAME_SIZE - 1), BPF_CORE_READ(dentry, d_name.name));
+	start = (start - 1) & (PATH_SIZE - 1);
+	text->bytes[start] = '/';
+	text->start = start;
+}
+
+static long step(__u32 index, void *data)
+{
+	struct walk *walk = data;
+	struct dentry *dentry = walk->dentry, *parent;
+	struct vfsmount *mnt = walk->mnt;
+
+	if (dentry == walk->root && mnt == walk->root_mnt) {
+		walk->met |= REACHED;
+		return 1;
+	}
+	if (mnt && dentry == BPF_CORE_READ(mnt, mnt_root)) {
+		struct mount *mount = real_mount(mnt), *above = BPF_CORE_READ(mount, mnt_parent);
+
+		if (above == mount || !above)
+			return 1;
+		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->mnt = (struct vfsmount *)((char *)above + bpf_core_field_offset(struct mount, mnt));
+		return 0;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	if (!parent || parent == dentry) {
+		if (!walk->root)
+			walk->met |= REACHED;
+		return 1;
+	}
+	if (unhashed(dentry))
+		walk->met |= UNHASHED;
+	prepend(walk, dentry);
+	if (walk->met & CUT)
+		return 1;
+	walk->dentry = parent;
+	return 0;
+}
+
+/* Write the path from a root to a dentry; without a root, from the filesystem's own. */
+static __always_inline __u32 path_to(struct text *text, struct dentry *dentry, struct vfsmount *mnt,
+				     struct dentry *root, struct vfsmount *root_mnt)
+{
+	struct walk walk = {text, dentry, mnt, root, root_mnt, 0};
+
+	if (unhashed(dentry) && BPF_CORE_READ(dentry, d_parent) != dentry)
+		walk.met |= UNHASHED;	/* also where a mount begins at this very file */
+	text->start = PATH_SIZE - 1;
+	if (bpf_loop(DEPTH, step, &walk, 0) == DEPTH)
+		walk.met |= CUT;
+	return walk.met;
+}
+
+/*
+ * The path by which the user of a backing file opened it, or false for any other file.
+ *
+ * FMODE_BACKING is a macro that BTF does not show, and its bit has moved: bit 25 since v6.5 (62d53c4a1dfe "fs: use
+ * backing_file container for internal files with "fake" f_path"), bit 24 since v6.14, where bit 25 means
+ * something else. So either bit is asked for and the pair behind the file is checked: its mount and its dentry must
+ * be of one superblock, which must not be the one of the file itself.
+ */
+static __always_inline bool user_path_of(struct file *file, struct path *path)
+{
+	struct super_block *sb;
+
+	if (!bpf_core_field_exists(struct backing_file, user_path))
+		return false;
+	if (!(BPF_CORE_READ(file, f_mode) & (1u << 24 | 1u << 25)))
+		return false;
+	if (bpf_probe_read_kernel(path, sizeof(*path), (char *)file + bpf_core_field_offset(struct backing_file, user_path)))
+		return false;
+	if (!path->mnt || !path->dentry)
+		return false;
+	sb = BPF_CORE_READ(path->dentry, d_sb);
+	return sb && sb == BPF_CORE_READ(path->mnt, mnt_sb) && sb != BPF_CORE_READ(file, f_inode, i_sb) &&
+	       BPF_CORE_READ(path->dentry, d_inode, i_sb) == sb;
+}
+
+static __always_inline struct vfsmount *layer_mount(struct ovl_layer *layers, __u32 index)
+{
+	struct ovl_layer *layer = (void *)((char *)layers + index * bpf_core_type_size(struct ovl_layer));
+
+	return BPF_CORE_READ(layer, mnt);
+}
+
+/* Which layer of an overlay a mount is: the layers' mounts are private clones, one for each. */
+struct layers {
+	struct ovl_layer *layers;
+	struct vfsmount *mnt;
+	int index;
+};
+
+static long match(__u32 index, void *data)
+{
+	struct layers *asked = data;
+
+	if (layer_mount(asked->layers, index) != asked->mnt)
+		return 0;
+	asked->index = index;
+	return 1;
+}
+
+#endif

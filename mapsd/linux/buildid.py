@@ -1,0 +1,152 @@
+"""Build ids: the one that the kernel reads in the file really mapped, and a candidate file's own.
+
+PROCMAP_QUERY (Linux 6.11) answers from vm_file, which for a mapping of an overlay is the layer's file, whatever
+the path opens now. The kernel reads the file as it is now, not as it was when it was mapped: from Linux 6.12 with
+the rights of the descriptor that was mapped, from disk where it is not in memory, and without a bound on what
+it reads. So ask about a mapping only after `of` found an id in every file that it may hold: those are then in memory,
+and short. A file on no overlay that is asked about so is accessed (its atime may change); a layer's file is not,
+the overlay opens it with O_NOATIME. See <linux/fs.h>, struct procmap_query, and lib/buildid.c.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import struct
+
+from mapsd.light import Callable, NamedTuple
+from mapsd.linux import syscalls
+from mapsd.linux.files import opened, unless_exhausted
+from mapsd.linux.machine import LiveMachine
+from mapsd.linux.pageframes import PAGE, open_regular
+from mapsd.model import DeviceId, Refused, Vma
+from mapsd.parse import elf
+from mapsd.ports import FileRef
+
+_PROCMAP_QUERY = 0xC0686611
+# size, query_flags, query_addr, vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode, dev_major, dev_minor,
+# vma_name_size, build_id_size, vma_name_addr, build_id_addr
+_QUERY = struct.Struct("=9Q4I2Q")
+_ROOM = 64  # bytes; a kernel whose ids are longer than 20 must not fail
+_NEEDS = {errno.EPERM: "CAP_FOWNER", errno.EACCES: "CAP_DAC_READ_SEARCH"}
+
+
+class _Queried(NamedTuple):
+    """What PROCMAP_QUERY says of the mapping at an address; *build_id* is empty where the kernel found none."""
+
+    start: int
+    end: int
+    offset: int
+    device: DeviceId
+    inode: int
+    build_id: bytes
+
+
+class LiveBuildIds:
+    """The port BuildIds on a live system, for one reading of one process; close() gives the descriptor back.
+
+    A descriptor of maps stays with the memory that the process had when it was opened: after an exec it says
+    that this memory is gone, or, where another process shares it, goes on to answer. Make a new object for
+    each reading of maps. One thread at a time.
+    """
+
+    def __init__(self, machine: LiveMachine, open_maps: Callable[[], int]) -> None:
+        """Open candidates as *machine* does; *open_maps* returns a descriptor of the process's maps."""
+        self._machine, self._open_maps = machine, open_maps
+        self._maps: int | None = None
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._maps is not None:
+            os.close(self._maps)
+            self._maps = None
+
+    def mapped(self, vma: Vma) -> bytes | Refused:
+        """Return the build id that the kernel reads in the file really mapped at *vma*.
+
+        Refused where it finds none: the file has none or is no ELF, cannot be read, or (6.11) its first page is not
+        in memory. The answer is for a mapping with these very addresses, offset, device and inode.
+        """
+        try:
+            if self._maps is None:
+                self._maps = self._open_maps()
+        except OSError as error:
+            unless_exhausted(error)
+            return Refused(f"the process's maps cannot be opened: {error.strerror}",
+                           "CAP_SYS_PTRACE" if error.errno in _NEEDS else "")
+        try:
+            found = _query(self._maps, vma.start)
+        except OSError as error:
+            unless_exhausted(error)
+            return Refused(_unanswered(error))
+        if found[:-1] != (vma.start, vma.end, vma.offset, vma.device, vma.inode):
+            return Refused("the addresses held another mapping meanwhile")
+        return found.build_id or Refused("the kernel finds no build id in the mapped file")
+
+    def of(self, candidate: FileRef) -> bytes | Refused:
+        """Return the build id in a candidate's own ELF notes, as it is in memory now.
+
+        Refused where it has none in which kernels agree (see mapsd.parse.elf), where what is read of it is not in
+        memory, and where it changed meanwhile. No time of access changes and no disk is read.
+        """
+        try:
+            with (opened(self._machine.open(candidate, os.O_PATH | os.O_CLOEXEC)) as found,
+                  opened(open_regular(found)) as fd):
+                return _read_twice(fd)
+        except OSError as error:
+            unless_exhausted(error)
+            return Refused(f"the candidate's build id cannot be read: {error.strerror}",
+                           _NEEDS.get(error.errno or 0, ""))
+
+
+def _query(maps: int, address: int) -> _Queried:
+    room = ctypes.create_string_buffer(_ROOM)
+    query = bytearray(_QUERY.pack(_QUERY.size, 0, address, *[0] * 9, _ROOM, 0, ctypes.addressof(room)))
+    fcntl.ioctl(maps, _PROCMAP_QUERY, query)
+    _, _, _, start, end, _, _, offset, inode, major, minor, _, length, _, _ = _QUERY.unpack(query)
+    return _Queried(start, end, offset, DeviceId(major, minor), inode, room.raw[:length])
+
+
+def _unanswered(error: OSError) -> str:
+    match error.errno:
+        case errno.ENOTTY:
+            return "this kernel has no PROCMAP_QUERY (Linux 6.11)"
+        case errno.ENOENT:
+            return "the addresses hold no mapping any more"
+        case errno.ESRCH:
+            return "the memory that was asked about is gone: the process exited or executed another program"
+        case _:
+            return f"PROCMAP_QUERY failed: {error.strerror}"
+
+
+def _read_twice(fd: int) -> bytes | Refused:
+    # A write changes the ctime before the data; a store through a mapping may change nothing, but a torn id differs.
+    before = syscalls.statx(fd)
+    first, second = (elf.build_id(_InMemory(fd, before.size)) for _ in range(2))
+    if first != second or syscalls.statx(fd) != before:
+        return Refused("the candidate changed while its build id was read")
+    return first if first is not None else Refused("the candidate has no build id on which kernels agree")
+
+
+class _InMemory:
+    """Reads those pages of a file that are in memory; raises OSError for others."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self._fd, self._size = fd, size
+        self._pages: set[int] = set()
+
+    def __call__(self, offset: int, length: int) -> bytes:
+        end = min(offset + length, self._size)
+        for page in range(offset // PAGE, -(-end // PAGE)):
+            if page not in self._pages:
+                self._unless_absent(page)
+        return os.pread(self._fd, end - offset, offset) if end > offset else b""
+
+    def _unless_absent(self, page: int) -> None:
+        mapped = syscalls.mmap_page(self._fd, page * PAGE, PAGE)
+        try:
+            if not syscalls.mincore(mapped):
+                raise OSError(errno.EAGAIN, "it is not in memory")
+        finally:
+            syscalls.munmap(mapped, PAGE)
+        self._pages.add(page)

@@ -1,0 +1,54 @@
+"""The records that the iterator mapsd/linux/bpf/held.bpf.c writes: bytes in, values out."""
+
+import struct
+
+from mapsd.errors import ParseError
+from mapsd.light import Iterator
+from mapsd.model import DeviceId, Held, LayerHeld, Walked
+
+_RECORD = struct.Struct("=7Q8I2i6I16s")
+_START, _LENGTHS, _LENGTHS_AT = struct.Struct("=Q"), struct.Struct("=3I"), _RECORD.size - 28
+_BACKING, _LAYER, _OVERLAY = 8, 16, 32
+_REACHED, _UNHASHED = 1, 2
+_MNT_READONLY = 0x40
+_MINOR_BITS = 20
+
+
+def parse(data: bytes, page: int, only: int | None = None) -> Iterator[Held]:
+    """Yield what each mapping of a file holds; *page* is the size of a page, *only* the start of the one that matters.
+
+    Raises ParseError for a torn record.
+    """
+    position = 0
+    while position < len(data):
+        text = position + _RECORD.size
+        if text > len(data):
+            raise ParseError("iterator", data[position:], "a torn record")
+        end = text + sum(_LENGTHS.unpack_from(data, position + _LENGTHS_AT))
+        if end > len(data):
+            raise ParseError("iterator", data[position:], "a torn record")
+        if only is None or _START.unpack_from(data, position)[0] == only:
+            yield _held(_RECORD.unpack_from(data, position), data[text:end], page)
+        position = end
+
+
+def _held(record: tuple[int, ...], text: bytes, page: int) -> Held:
+    (start, end, offset, key, inode, root_inode, user_inode, device, root_device, user_device, nlink, _,
+     mount_id, namespace, mount_flags, outer, index, layers, data_layers, flags, user_len, file_len, _) = record[:23]
+    fs_type = bytes(record[23]).partition(b"\0")[0]
+    user, file, root = (_walked(flags >> 8 * place, part) for place, part in enumerate(
+        (text[:user_len], text[user_len:user_len + file_len], text[user_len + file_len:]), 1))
+    layer = LayerHeld(_device(root_device), root_inode, root, file, bool(mount_flags & _MNT_READONLY),
+                      bool(flags & _OVERLAY), index if flags & _LAYER else None, outer if outer >= 0 else None,
+                      layers, data_layers)
+    return Held(start, end, offset * page, key, _device(device), inode, nlink, fs_type, user, _device(user_device),
+                user_inode, mount_id, namespace, layer if flags & _BACKING else None)
+
+
+def _walked(flags: int, path: bytes) -> Walked:
+    return Walked(path or b"/", bool(flags & _REACHED), bool(flags & _UNHASHED))
+
+
+def _device(number: int) -> DeviceId:
+    # The kernel's own dev_t, include/linux/kdev_t.h: not the one of user space.
+    return DeviceId(number >> _MINOR_BITS, number & (1 << _MINOR_BITS) - 1)

@@ -1,0 +1,57 @@
+"""The means that tell candidates apart, cheapest first."""
+
+from mapsd.light import Callable, NamedTuple
+from mapsd.model import Evidence, Vma
+from mapsd.ports import BuildIds, FileRef, PageFrames, VmFiles
+
+PROOFS = ("auto", "lookup", "page-frame", "build-id", "bpf")
+
+
+class Said(NamedTuple):
+    """What one of the means said of a mapping and a candidate: "same", "different" or "silent", and why."""
+
+    means: str
+    verdict: str
+    detail: str
+
+    def about(self, what: str) -> Evidence:
+        """Return the observation; *what* names the candidate."""
+        return Evidence(self.means, f"{what}: {self.detail}")
+
+
+Compare = Callable[[Vma, FileRef], Said]
+
+
+class Means:
+    """What may be asked of the kernel beyond names; *proof* is one of PROOFS."""
+
+    def __init__(self, frames: PageFrames, build_ids: BuildIds, vm_files: VmFiles, proof: str = "auto") -> None:
+        """Ask what *proof* allows."""
+        self._frames, self._proof = frames, proof
+        self.build_ids = build_ids if proof in {"auto", "build-id"} else None
+        self.vm_files = vm_files if proof in {"auto", "bpf"} else None
+
+    @property
+    def demanded(self) -> bool:
+        """Return whether one of the means is asked for by name: it is asked also where a lookup would do."""
+        return self._proof not in {"auto", "lookup"}
+
+    def comparers(self) -> tuple[Compare, ...]:
+        """Return the ways to compare a mapping with a candidate, cheapest first."""
+        frames = (self._by_frame,) if self._proof in {"auto", "page-frame"} else ()
+        return frames if self.vm_files is None else (*frames, self._by_vm_file)
+
+    def compare(self, vma: Vma, candidate: FileRef) -> Said:
+        """Return what the first of them says that is not silent, else what the last one says."""
+        said = Said("lookup", "silent", "no means of comparison was asked for")
+        for compare in self.comparers():
+            said = compare(vma, candidate)
+            if said.verdict != "silent":
+                break
+        return said
+
+    def _by_frame(self, vma: Vma, candidate: FileRef) -> Said:
+        return Said("page-frame", *self._frames.compare(vma, candidate))
+
+    def _by_vm_file(self, vma: Vma, candidate: FileRef) -> Said:
+        return Said("bpf", *self.vm_files.compare(vma, candidate)) if self.vm_files else Said("bpf", "silent", "")
