@@ -5,6 +5,9 @@ MapsdError
 ├─ ProcessGone(pid)                   exited, or the pid was reused
 ├─ AccessDenied(what, needs)          the capability that is missing
 ├─ KernelLacks(feature)               the running kernel has no such call
+├─ NothingHeld(pid, reason)           there are no bytes to extract at an address
+├─ NotExtracted(what, reason)         the bytes could not be read, or were others meanwhile
+├─ NotWritten(path, reason)           the output could not be made
 └─ UsageError(message)                command line input
 """
 
@@ -47,6 +50,33 @@ class KernelLacks(MapsdError):
         """Keep the name of the call."""
         super().__init__(f"this kernel has no {feature}")
         self.feature = feature
+
+
+class NothingHeld(MapsdError):
+    """There are no bytes to extract at an address."""
+
+    def __init__(self, pid: int, reason: str) -> None:
+        """Keep the process and why there are none."""
+        super().__init__(f"{pid}: {reason}")
+        self.pid, self.reason = pid, reason
+
+
+class NotExtracted(MapsdError):
+    """The bytes of a mapping could not be read, or it held others meanwhile."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        """Keep what was to be read and what stood in the way."""
+        super().__init__(f"{what}: {reason}")
+        self.what, self.reason = what, reason
+
+
+class NotWritten(MapsdError):
+    """The output could not be made."""
+
+    def __init__(self, path: bytes, reason: str) -> None:
+        """Keep the output's path and what stood in the way."""
+        super().__init__(f"cannot write {path.decode('utf-8', 'backslashreplace')}: {reason}")
+        self.path, self.reason = path, reason
 
 
 class UsageError(MapsdError):

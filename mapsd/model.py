@@ -178,12 +178,14 @@ class Answer(NamedTuple):
 class Walked(NamedTuple):
     """A path as the kernel's dentries spell it, from *root* down.
 
-    *whole* says that the walk from the file upwards ended at that root, *gone* that a name on it is unlinked.
+    *whole* says that the walk from the file upwards ended at that root, *gone* that a name on it is unlinked, *cut*
+    that the walk ended early, since the path is too long.
     """
 
     path: bytes
     whole: bool
     gone: bool
+    cut: bool = False
 
 
 class LayerHeld(NamedTuple):

@@ -16,5 +16,15 @@ def test_the_benchmark_of_one_lookup_prints_the_ratio(checkout):
     done = subprocess.run([checkout / "bench/lookup.py", "2"], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"^ratio \d+\.\d\d$", done.stdout, re.MULTILINE)
-    assert re.search(r"^process: 2[45]\d mappings, 15 copied-up proven, 225 current proven", done.stdout, re.MULTILINE)
+    assert re.search(r"^process: 2[45]\d mappings, 20 copied-up proven, 225 current proven", done.stdout, re.MULTILINE)
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_the_benchmark_of_the_taught_file_prints_the_ratio(checkout):
+    if os.geteuid() != 0:
+        missing("overlay", "needs root to mount bpffs")
+    before = Path("/proc/self/mountinfo").read_text()
+    done = subprocess.run([checkout / "bench/teach.py", "2"], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^ratio \d+\.\d\d$", done.stdout, re.MULTILINE)
     assert Path("/proc/self/mountinfo").read_text() == before

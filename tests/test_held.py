@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from mapsd.errors import ParseError
 from mapsd.model import DeviceId, Walked
-from mapsd.parse.held import parse
+from mapsd.parse.held import parse, records
 
 FORM = "=7Q8I2i6I16s"
-BACKING, LAYER, OVERLAY, REACHED, UNHASHED = 8, 16, 32, 1, 2
+BACKING, LAYER, OVERLAY, REACHED, UNHASHED, CUT = 8, 16, 32, 1, 2, 4
 
 
 def record(flags=0, *, start=0x1000, user=b"/a", file=b"", root=b"", outer=-1, layer=-1, mount_flags=0):
@@ -21,7 +21,7 @@ def record(flags=0, *, start=0x1000, user=b"/a", file=b"", root=b"", outer=-1, l
 
 
 def test_a_file_that_stands_for_no_other_has_no_layer():
-    [one] = parse(record(REACHED << 8), 4096)
+    one = parse(record(REACHED << 8), 4096)
     assert (one.start, one.end, one.offset) == (0x1000, 0x2000, 3 * 4096)
     assert (one.inode, one.nlink, one.fs_type) == (11, 1, b"ext4")
     assert (one.device, one.user_device, one.user_inode) == (DeviceId(8, 1), DeviceId(0, 49), 33)
@@ -31,7 +31,7 @@ def test_a_file_that_stands_for_no_other_has_no_layer():
 
 def test_a_file_of_a_layer_has_its_place_in_it():
     flags = BACKING | LAYER | OVERLAY | UNHASHED << 8 | REACHED << 16 | (REACHED | UNHASHED) << 24
-    [one] = parse(record(flags, file=b"/lib/x", root=b"/store/1", layer=2, mount_flags=0x40), 4096)
+    one = parse(record(flags, file=b"/lib/x", root=b"/store/1", layer=2, mount_flags=0x40), 4096)
     assert one.user == Walked(b"/a", whole=False, gone=True)
     assert one.layer.file == Walked(b"/lib/x", whole=True, gone=False)
     assert one.layer.root == Walked(b"/store/1", whole=True, gone=True)
@@ -40,26 +40,31 @@ def test_a_file_of_a_layer_has_its_place_in_it():
 
 
 def test_a_file_in_none_of_the_layers_has_no_position():
-    [one] = parse(record(BACKING | OVERLAY, layer=-1), 4096)
+    one = parse(record(BACKING | OVERLAY, layer=-1), 4096)
     assert (one.layer.position, one.layer.overlay) == (None, True)
 
 
-def test_only_the_record_that_was_asked_for_is_read():
+def test_a_path_that_was_too_long_is_not_one_that_ended_elsewhere():
+    one = parse(record((REACHED | CUT) << 8), 4096)
+    assert one.user == Walked(b"/a", whole=True, gone=False, cut=True)
+
+
+def test_each_record_is_found_by_the_start_of_its_mapping():
     data = record(start=0x1000) + record(start=0x5000, user=b"/second") + record(start=0x9000)
-    assert [one.user.path for one in parse(data, 4096, 0x5000)] == [b"/second"]
-    assert not list(parse(data, 4096, 0x7000))
+    found = {start: parse(data[first:end], 4096).user.path for start, first, end in records(data)}
+    assert found == {0x1000: b"/a", 0x5000: b"/second", 0x9000: b"/a"}
 
 
 @pytest.mark.parametrize("cut", [1, 20, 100, len(record()) - 1])
 def test_a_torn_record_is_refused(cut):
     with pytest.raises(ParseError):
-        list(parse(record() + record()[:cut], 4096))
+        list(records(record() + record()[:cut]))
 
 
 @given(st.binary(max_size=600))
 def test_any_bytes_are_records_or_refused(data):
     try:
-        found = list(parse(data, 4096))
+        found = [parse(data[first:end], 4096) for _, first, end in records(data)]
     except ParseError:
         return
     assert len(found) * struct.calcsize(FORM) <= len(data)

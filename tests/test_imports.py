@@ -34,7 +34,7 @@ def test_json_is_imported_for_json(checkout, tmp_path):
     assert not names & (PACKAGES | SLOW - {"json"})
 
 
-@pytest.mark.parametrize("words", [["--version"], ["--help"], ["lookup", "--help"]])
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["lookup", "--help"], ["extract", "--help"]])
 def test_help_needs_no_machine(checkout, tmp_path, words):
     names = imported(checkout, tmp_path, *words)
     assert not names & (PACKAGES | SLOW | {"ctypes", "mapsd.linux", "mapsd.resolve"})

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mapsd.errors import ParseError
 from mapsd.model import DeviceId, Handle, OverlayHandle, Vma
-from mapsd.parse import maps, mountinfo, overlay_options, overlay_xattrs, pagemap, stat
+from mapsd.parse import maps, mountinfo, overlay_options, overlay_xattrs, pagemap, pages, smaps, stat
 from mapsd.parse.escape import readings, unescape
 
 
@@ -120,3 +120,21 @@ def test_a_pagemap_entry_has_a_frame_only_when_present():
 def test_unescaping_what_the_kernel_escapes_returns_it(path):
     text = b"".join(b"\\%03o" % byte if byte in b" \t\n\\" else bytes([byte]) for byte in path)
     assert unescape(text) == path
+
+
+def test_the_pages_of_a_mapping_are_runs_of_one_state():
+    present, swapped, file, guard = 1 << 63, 1 << 62, 1 << 61, 1 << 58
+    words = [present | file | 5, present | file | 9, 0, present | 7, swapped | 3, swapped | file, swapped | guard, 0]
+    data = b"".join(word.to_bytes(8, "little") for word in words)
+    assert list(pages.runs(data + b"torn")) == [
+        (0, 2, "file"), (2, 3, "absent"), (3, 5, "anonymous"), (5, 6, "file"), (6, 8, "absent")]
+    assert list(pages.runs(b"")) == []
+
+
+def test_the_flags_of_a_mapping_are_read_whatever_its_name():
+    text = (b"7f10-7f20 r--p 00000000 fd:00 12                 /a/VmFlags: io\\012VmFlags: pf\nSize:    4 kB\n"
+            b"Rss:     4 kB\nVmFlags: rd mr mw me sd \n"
+            b"ffff0-ffff1 rw-s 00000000 00:06 9 /dev/x\nSize: 4 kB\nVmFlags: rd sh pf io \n")
+    assert list(smaps.vm_flags(text)) == [(0x7F10, 0x7F20, {b"rd", b"mr", b"mw", b"me", b"sd"}),
+                                          (0xFFFF0, 0xFFFF1, {b"rd", b"sh", b"pf", b"io"})]
+    assert list(smaps.vm_flags(b"")) == []

@@ -1,5 +1,6 @@
 """What the README shows is run as it stands."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,12 +22,17 @@ def test_the_first_thing_shown_is_a_lookup():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_works(command):
+def test_a_command_of_the_readme_works(command, tmp_path):
     # The second command keeps the shell alive: $$ is its pid.
     script = f"{command}\nexit $?"
-    done = subprocess.run(["sh", "-c", script], cwd=CHECKOUT, capture_output=True, check=False, timeout=BOUND)
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(["sh", "-c", script], cwd=CHECKOUT, env=env, capture_output=True, check=False, timeout=BOUND)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout
+
+
+def test_every_command_is_shown():
+    assert {command.split()[1] for command in COMMANDS} >= set(__main__.COMMANDS)
 
 
 def test_the_library_is_used_as_the_readme_says():
@@ -46,6 +52,7 @@ def test_the_readme_names_every_exit_status_and_failure():
 
 
 def test_every_file_that_the_readme_names_exists():
-    for name in ("docs/schema/lookup.json", "bench/lookup.py", "bin/test"):
+    for name in ("docs/schema/lookup.json", "docs/schema/extract.json", "docs/teach.md", "bench/lookup.py",
+                 "bench/teach.py", "bin/test", "bin/build-bpf"):
         assert name in README
         assert (CHECKOUT / name).is_file()

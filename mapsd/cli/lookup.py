@@ -1,50 +1,49 @@
 """`mapsd lookup PID…`: every mapping of a process, or those that hold an address."""
 
-import os
-
 import mapsd
 from mapsd import render
-from mapsd.cli.arguments import parse, quoted
-from mapsd.cli.output import complain
-from mapsd.errors import AccessDenied, MapsdError, ProcessGone, UsageError
+from mapsd.cli.arguments import address, parse, pid, quoted
+from mapsd.cli.output import DENIED, FAILED, FOUND, GONE, NOTHING, complain, status_of
+from mapsd.errors import MapsdError, UsageError
 from mapsd.light import Callable
 from mapsd.model import Answer, ProcessAnswer
 
-FOUND, NOTHING, DENIED, GONE, FAILED = 0, 1, 3, 4, 70
 _WORST = (FAILED, DENIED, GONE, NOTHING, FOUND)
-_PID_END = 1 << 31
-_HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 HELP = """\
-usage: mapsd lookup [--json | --ndjson] PID|self [0xADDRESS…] …
+usage: mapsd lookup [--json | --ndjson] [--proof MEANS] PID|self [0xADDRESS…] …
 
 For every mapping: user path, state, layer and backing file. An address belongs to the process
 before it and selects the mapping that holds it.
 
 options:
-  -J, --json  one JSON object, an array for several processes
-  --ndjson    one JSON object a line
-  -h, --help  this text
+  -J, --json     one JSON object, an array for several processes
+  --ndjson       one JSON object a line
+  --proof MEANS  what may be asked beyond names: auto (the cheapest that is sufficient), lookup (nothing),
+                 or one of page-frame, build-id and bpf wherever it applies
+  -h, --help     this text
 
 exit status: 0 found, 1 no such process or no mapping holds the address, 2 not understood,
 3 the process may not be read, 4 the process exited meanwhile, 70 not answered or not written"""
 _FLAGS = {"-J": "json", "--json": "json", "--ndjson": "ndjson", "-h": "help", "--help": "help"}
-Ask = Callable[[int], ProcessAnswer]
+Ask = Callable[[int, str], ProcessAnswer]
+AskOne = Callable[[int], ProcessAnswer]
 Target = tuple[int, list[int]]  # a process, and the addresses of it that were asked for (empty: all mappings)
 
 
-def _live(pid: int) -> ProcessAnswer:
-    return mapsd.lookup(pid)
+def _live(process: int, proof: str) -> ProcessAnswer:
+    return mapsd.lookup(process, proof)
 
 
 def run(words: list[str], ask: Ask = _live) -> tuple[int, list[str]]:
     """Return the worst exit status and the lines to print; what failed is said on stderr."""
-    flags, operands = parse(words, _FLAGS)
+    flags, values, operands = parse(words, _FLAGS, {"--proof": "proof"})
     if "help" in flags:
         return FOUND, [HELP]
     if {"json", "ndjson"} <= flags:
         raise UsageError("--json and --ndjson exclude each other")
     asked = targets(operands)
-    statuses, answers = zip(*(_answered(ask, pid, addresses) for pid, addresses in asked), strict=True)
+    proof = values.get("proof", "auto")
+    statuses, answers = zip(*(_answered(lambda process: ask(process, proof), *target) for target in asked), strict=True)
     found = [answer for answer in answers if answer is not None]
     return min(statuses, key=_WORST.index), _lines(flags, found, several=len(asked) > 1)
 
@@ -54,9 +53,9 @@ def targets(operands: list[str]) -> list[Target]:
     found: list[Target] = []
     for operand in operands:
         if not operand.startswith("0x"):
-            found.append((_pid(operand), []))
+            found.append((pid(operand), []))
         elif found:
-            found[-1][1].append(_address(operand))
+            found[-1][1].append(address(operand))
         else:
             raise UsageError(f"an address comes after its PID: {quoted(operand)}")
     if not found:
@@ -64,54 +63,30 @@ def targets(operands: list[str]) -> list[Target]:
     return found
 
 
-def _pid(operand: str) -> int:
-    if operand == "self":
-        return os.getpid()
-    digits = operand.isascii() and operand.isdigit() and len(operand) <= 10
-    if not digits or not 0 < int(operand) < _PID_END:
-        raise UsageError(f"not a PID: {quoted(operand)}")
-    return int(operand)
-
-
-def _address(operand: str) -> int:
-    digits = operand[2:]
-    if not 0 < len(digits) <= 16 or not _HEXADECIMAL.issuperset(digits):
-        raise UsageError(f"not an address: {quoted(operand)}")
-    return int(digits, 16)
-
-
-def _answered(ask: Ask, pid: int, addresses: list[int]) -> tuple[int, ProcessAnswer | None]:
+def _answered(ask: AskOne, process: int, addresses: list[int]) -> tuple[int, ProcessAnswer | None]:
     try:
-        answer = ask(pid)
+        answer = ask(process)
+    except UsageError:
+        raise
     except MapsdError as error:
         complain(str(error))
-        return _status(error), None
+        return status_of(error), None
     except OSError as error:
-        complain(f"{pid}: {error}")
+        complain(f"{process}: {error}")
         return FAILED, None
     return _selected(answer, addresses) if addresses else (FOUND, answer)
 
 
 def _selected(answer: ProcessAnswer, addresses: list[int]) -> tuple[int, ProcessAnswer]:
-    lost = [address for address in addresses if not any(_holds(mapping, address) for mapping in answer.mappings)]
-    for address in lost:
-        complain(f"{answer.process.pid}: no mapping holds {address:#x}")
-    kept = tuple(mapping for mapping in answer.mappings if any(_holds(mapping, address) for address in addresses))
+    lost = [one for one in addresses if not any(_holds(mapping, one) for mapping in answer.mappings)]
+    for one in lost:
+        complain(f"{answer.process.pid}: no mapping holds {one:#x}")
+    kept = tuple(mapping for mapping in answer.mappings if any(_holds(mapping, one) for one in addresses))
     return NOTHING if lost else FOUND, answer._replace(mappings=kept)
 
 
-def _holds(mapping: Answer, address: int) -> bool:
-    return mapping.vma.start <= address < mapping.vma.end
-
-
-def _status(error: MapsdError) -> int:
-    match error:
-        case AccessDenied():
-            return DENIED
-        case ProcessGone():
-            return GONE if error.seen else NOTHING
-        case _:
-            return FAILED
+def _holds(mapping: Answer, byte: int) -> bool:
+    return mapping.vma.start <= byte < mapping.vma.end
 
 
 def _lines(flags: set[str], answers: list[ProcessAnswer], *, several: bool) -> list[str]:

@@ -1,10 +1,26 @@
-"""What the command line writes: whole answers on stdout, one line an error on stderr."""
+"""What the command line writes, whole answers on stdout and one line an error on stderr, and how it ends."""
 
 import os
 import sys
 
+from mapsd.errors import AccessDenied, MapsdError, NothingHeld, ProcessGone
 from mapsd.light import Sequence
 from mapsd.render import printable
+
+FOUND, NOTHING, DENIED, GONE, FAILED = 0, 1, 3, 4, 70
+
+
+def status_of(error: MapsdError) -> int:
+    """Return the exit status of a failure."""
+    match error:
+        case AccessDenied():
+            return DENIED
+        case ProcessGone():
+            return GONE if error.seen else NOTHING
+        case NothingHeld():
+            return NOTHING
+        case _:
+            return FAILED
 
 
 def write(lines: Sequence[str]) -> bool:
@@ -35,13 +51,20 @@ def _discard(fd: int) -> None:
 
 def complain(message: str) -> None:
     """Write one line to stderr, where there is one."""
+    # Where nobody is left to be told the exit status says it.
+    report([f"mapsd: {printable(message)}"])
+
+
+def report(lines: Sequence[str]) -> bool:
+    """Write lines to stderr, where stdout is taken by something else, and return whether they were taken."""
     if sys.stderr is None:
-        return
+        return False
     try:
-        sys.stderr.write(f"mapsd: {printable(message)}\n")
+        sys.stderr.writelines(f"{line}\n" for line in lines)
     except OSError:
-        # Nobody is left to be told; the exit status says it.
         _discard(sys.stderr.fileno())
+        return False
+    return True
 
 
 def interrupted() -> int:

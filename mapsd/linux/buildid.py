@@ -1,45 +1,28 @@
 """Build ids: the one that the kernel reads in the file really mapped, and a candidate file's own.
 
 PROCMAP_QUERY (Linux 6.11) answers from vm_file, which for a mapping of an overlay is the layer's file, whatever
-the path opens now. The kernel reads the file as it is now, not as it was when it was mapped: from Linux 6.12 with
-the rights of the descriptor that was mapped, from disk where it is not in memory, and without a bound on what
-it reads. So ask about a mapping only after `of` found an id in every file that it may hold: those are then in memory,
-and short. A file on no overlay that is asked about so is accessed (its atime may change); a layer's file is not,
-the overlay opens it with O_NOATIME. See <linux/fs.h>, struct procmap_query, and lib/buildid.c.
+the path opens now. The kernel reads that file as it is now, not as it was when it was mapped; from disk what is not
+in memory; and without a bound: 4 GiB of notes on a tmpfs keep it busy for a minute that no signal ends, program headers
+past 2^63 on ext4 keep Linux 6.12 busy until it is killed. So ask `mapped` only after `of` has found an id in every file
+that the mapping may hold: those are in memory, and short. Ask `of` again afterwards: a file that was rewritten
+meanwhile tells nothing apart. The query accesses a file that is on no overlay (its atime may change), not a layer's
+file: the overlay opens it with O_NOATIME. See lib/buildid.c.
 """
 
-import ctypes
 import errno
-import fcntl
 import os
-import struct
 
-from mapsd.light import Callable, NamedTuple
+from mapsd.light import Callable
 from mapsd.linux import syscalls
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.pageframes import PAGE, open_regular
-from mapsd.model import DeviceId, Refused, Vma
+from mapsd.linux.procmap import is_sound, query
+from mapsd.model import Refused, Vma
 from mapsd.parse import elf
 from mapsd.ports import FileRef
 
-_PROCMAP_QUERY = 0xC0686611
-# size, query_flags, query_addr, vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode, dev_major, dev_minor,
-# vma_name_size, build_id_size, vma_name_addr, build_id_addr
-_QUERY = struct.Struct("=9Q4I2Q")
-_ROOM = 64  # bytes; a kernel whose ids are longer than 20 must not fail
 _NEEDS = {errno.EPERM: "CAP_FOWNER", errno.EACCES: "CAP_DAC_READ_SEARCH"}
-
-
-class _Queried(NamedTuple):
-    """What PROCMAP_QUERY says of the mapping at an address; *build_id* is empty where the kernel found none."""
-
-    start: int
-    end: int
-    offset: int
-    device: DeviceId
-    inode: int
-    build_id: bytes
 
 
 class LiveBuildIds:
@@ -50,10 +33,15 @@ class LiveBuildIds:
     each reading of maps. One thread at a time.
     """
 
-    def __init__(self, machine: LiveMachine, open_maps: Callable[[], int]) -> None:
-        """Open candidates as *machine* does; *open_maps* returns a descriptor of the process's maps."""
-        self._machine, self._open_maps = machine, open_maps
+    def __init__(self, machine: LiveMachine, open_maps: Callable[[], int],
+                 trial: Callable[[], bool] = is_sound) -> None:
+        """Open candidates as *machine* does; *open_maps* returns a descriptor of the process's maps.
+
+        *trial* says whether the kernel may be asked at all; it is called once, before the first question.
+        """
+        self._machine, self._open_maps, self._trial = machine, open_maps, trial
         self._maps: int | None = None
+        self._unsound: Refused | None = None
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -64,24 +52,31 @@ class LiveBuildIds:
     def mapped(self, vma: Vma) -> bytes | Refused:
         """Return the build id that the kernel reads in the file really mapped at *vma*.
 
-        Refused where it finds none: the file has none or is no ELF, cannot be read, or (6.11) its first page is not
-        in memory. The answer is for a mapping with these very addresses, offset, device and inode.
+        Refused where it finds none: the file has none, is no ELF file in the machine's byte order, or cannot be read.
+        The answer is for a mapping with these very addresses, offset, device and inode.
         """
         try:
-            if self._maps is None:
-                self._maps = self._open_maps()
+            maps = self._opened_maps()
         except OSError as error:
             unless_exhausted(error)
             return Refused(f"the process's maps cannot be opened: {error.strerror}",
                            "CAP_SYS_PTRACE" if error.errno in _NEEDS else "")
+        if self._unsound is not None:
+            return self._unsound
         try:
-            found = _query(self._maps, vma.start)
+            found = query(maps, vma.start)
         except OSError as error:
             unless_exhausted(error)
             return Refused(_unanswered(error))
         if found[:-1] != (vma.start, vma.end, vma.offset, vma.device, vma.inode):
             return Refused("the addresses held another mapping meanwhile")
         return found.build_id or Refused("the kernel finds no build id in the mapped file")
+
+    def _opened_maps(self) -> int:
+        if self._maps is None:
+            self._unsound = _tried(self._trial)
+            self._maps = self._open_maps()
+        return self._maps
 
     def of(self, candidate: FileRef) -> bytes | Refused:
         """Return the build id in a candidate's own ELF notes, as it is in memory now.
@@ -99,12 +94,17 @@ class LiveBuildIds:
                            _NEEDS.get(error.errno or 0, ""))
 
 
-def _query(maps: int, address: int) -> _Queried:
-    room = ctypes.create_string_buffer(_ROOM)
-    query = bytearray(_QUERY.pack(_QUERY.size, 0, address, *[0] * 9, _ROOM, 0, ctypes.addressof(room)))
-    fcntl.ioctl(maps, _PROCMAP_QUERY, query)
-    _, _, _, start, end, _, _, offset, inode, major, minor, _, length, _, _ = _QUERY.unpack(query)
-    return _Queried(start, end, offset, DeviceId(major, minor), inode, room.raw[:length])
+def _tried(trial: Callable[[], bool]) -> Refused | None:
+    """Return why the kernel may not be asked, None where it may."""
+    try:
+        if trial():
+            return None
+    except OSError as error:
+        unless_exhausted(error)
+        if error.errno == errno.ENOTTY:
+            return Refused(_unanswered(error))
+        return Refused(f"whether this kernel can be asked for a build id cannot be tried: {error.strerror}")
+    return Refused("this kernel may crash when it is asked for a build id (mended in Linux 6.19): it is not asked")
 
 
 def _unanswered(error: OSError) -> str:

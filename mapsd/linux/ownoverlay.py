@@ -4,7 +4,6 @@ The mappings of its files outlive it. All is done by a thread, since a mount nam
 """
 
 import _thread
-import ctypes
 import os
 
 from mapsd.light import Callable, NamedTuple
@@ -14,8 +13,6 @@ from mapsd.linux.files import opened
 _CLONE_NEWNS, _MS_REC, _MS_PRIVATE = 0x20000, 1 << 14, 1 << 18
 _PLACES = (b"/tmp", b"/run", b"/var", b"/dev", b"/proc")  # covered by a tmpfs that only our thread sees
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Own(NamedTuple):
@@ -56,27 +53,18 @@ def _in_thread(outcome: list[Own | OSError], done: Callable[[], None]) -> None:
         done()
 
 
-def _check(result: int, what: str) -> None:
-    if result:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
-
-
-def _mount(source: bytes, target: bytes, fs_type: bytes | None, flags: int, data: bytes) -> None:
-    _check(_libc.mount(source, target, fs_type, ctypes.c_ulong(flags), data), f"mount {os.fsdecode(target)}")
-
-
 def _mounted() -> Own:
-    _check(_libc.unshare(_CLONE_NEWNS), "unshare")
+    syscalls.unshare(_CLONE_NEWNS)
     # Where the root is no mount point this fails, and nothing is mounted that others would see.
-    _mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, b"")
+    syscalls.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE)
     base = next(place for place in (*_PLACES, b"/") if os.path.isdir(place))
-    _mount(b"mapsd", base, b"tmpfs", 0, b"size=1m")
+    syscalls.mount(b"mapsd", base, b"tmpfs", 0, b"size=1m")
     lower, upper, work, merged = (base + b"/" + name for name in (b"lower", b"upper", b"work", b"merged"))
     for directory in (lower, upper, work, merged):
         os.mkdir(directory)
     _write(lower + b"/file", os.O_CREAT)
-    _mount(b"mapsd", merged, b"overlay", 0, b"lowerdir=%s,upperdir=%s,workdir=%s" % (lower, upper, work))
+    options = b"lowerdir=%s,upperdir=%s,workdir=%s" % (lower, upper, work)
+    syscalls.mount(b"mapsd", merged, b"overlay", 0, options)
     before = _map(merged + b"/file")
     _write(merged + b"/file", 0)
     return Own(before, _map(merged + b"/file"), _map(lower + b"/file"), _map(upper + b"/file"))

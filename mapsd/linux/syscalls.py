@@ -98,6 +98,16 @@ def statmount(unique_id: int, namespace_id: int, mask: int, size: int) -> bytes:
     return buffer.raw
 
 
+def mount(source: bytes, target: bytes, fs_type: bytes | None, flags: int = 0, data: bytes = b"") -> None:
+    """Mount a filesystem. See mount(2)."""
+    _check(_libc.mount(source, target, fs_type, ctypes.c_ulong(flags), data))
+
+
+def unshare(flags: int) -> None:
+    """Leave namespaces that the calling thread shares. See unshare(2)."""
+    _check(_libc.unshare(flags))
+
+
 def mmap_page(fd: int, offset: int, length: int) -> int:
     """Return the address of *length* bytes of a file, mapped shared and read-only."""
     address = _libc.mmap(None, length, PROT_READ, MAP_SHARED, fd, offset)

@@ -4,7 +4,7 @@ import os
 
 from mapsd.errors import ParseError
 from mapsd.linux import syscalls
-from mapsd.linux.bpf.iterator import PAGE, VmFileIterator
+from mapsd.linux.bpf.iterator import PAGE, Records, VmFileIterator
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.pageframes import open_regular
@@ -18,7 +18,7 @@ class LiveVmFiles:
     def __init__(self, machine: LiveMachine, iterator: VmFileIterator) -> None:
         """Ask about the process that *machine* looks at."""
         self._machine, self._iterator = machine, iterator
-        self._held: dict[tuple[int, int, int], Held] | Refused | None = None
+        self._held: Records | Refused | None = None
 
     def of(self, vma: Vma) -> Held | Refused:
         """Return what a mapping holds: of this very line of maps, else refused."""
@@ -26,17 +26,17 @@ class LiveVmFiles:
             self._held = self._read()
         if isinstance(self._held, Refused):
             return self._held
-        one = self._held.get((vma.start, vma.end, vma.offset))
-        if one is None or (one.user_device, one.user_inode) != (vma.device, vma.inode):
+        one = self._held.at(vma.start)
+        if one is None or (one.end, one.offset, one.user_device, one.user_inode) != (
+                vma.end, vma.offset, vma.device, vma.inode):
             return Refused("the iterator saw another mapping at these addresses")
         return one
 
-    def _read(self) -> dict[tuple[int, int, int], Held] | Refused:
+    def _read(self) -> Records | Refused:
         try:
-            found = self._iterator.of(self._machine.process.pid)
+            return self._iterator.of(self._machine.process.pid)
         except (OSError, ParseError) as error:
             return Refused(f"the iterator cannot be read: {error}")
-        return found if isinstance(found, Refused) else {(one.start, one.end, one.offset): one for one in found}
 
     def compare(self, vma: Vma, candidate: FileRef) -> tuple[str, str]:
         """Return "same", "different" or "silent": whether the candidate, mapped by us, is the mapping's inode."""
@@ -46,19 +46,20 @@ class LiveVmFiles:
         try:
             with opened(self._machine.open(candidate, os.O_PATH | os.O_CLOEXEC)) as found:
                 return self._compare(one, found)
-        except (OSError, ParseError) as error:
-            if isinstance(error, OSError):
-                unless_exhausted(error)
-            return "silent", f"the candidate cannot be opened: {error}"
+        except OSError as error:
+            unless_exhausted(error)
+            return "silent", f"the candidate cannot be opened: {error.strerror}"
+        except ParseError as error:
+            return "silent", str(error)
 
     def _compare(self, one: Held, found: int) -> tuple[str, str]:
         with opened(open_regular(found)) as fd:
             address = syscalls.mmap_page(fd, 0, PAGE)
             try:
-                seen = self._iterator.of(os.getpid(), address)
+                seen = self._iterator.of(os.getpid())
             finally:
                 syscalls.munmap(address, PAGE)
-        ours = None if isinstance(seen, Refused) else next(iter(seen), None)
+        ours = None if isinstance(seen, Refused) else seen.at(address)
         if ours is None:
             return "silent", "the iterator did not see the candidate"
         if (ours.key, ours.device, ours.inode) == (one.key, one.device, one.inode):

@@ -9,13 +9,13 @@ from mapsd.model import DeviceId, Held, LayerHeld, Walked
 _RECORD = struct.Struct("=7Q8I2i6I16s")
 _START, _LENGTHS, _LENGTHS_AT = struct.Struct("=Q"), struct.Struct("=3I"), _RECORD.size - 28
 _BACKING, _LAYER, _OVERLAY = 8, 16, 32
-_REACHED, _UNHASHED = 1, 2
+_REACHED, _UNHASHED, _CUT = 1, 2, 4
 _MNT_READONLY = 0x40
 _MINOR_BITS = 20
 
 
-def parse(data: bytes, page: int, only: int | None = None) -> Iterator[Held]:
-    """Yield what each mapping of a file holds; *page* is the size of a page, *only* the start of the one that matters.
+def records(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield where each record lies: the start of its mapping, its first byte and the one behind it.
 
     Raises ParseError for a torn record.
     """
@@ -27,9 +27,13 @@ def parse(data: bytes, page: int, only: int | None = None) -> Iterator[Held]:
         end = text + sum(_LENGTHS.unpack_from(data, position + _LENGTHS_AT))
         if end > len(data):
             raise ParseError("iterator", data[position:], "a torn record")
-        if only is None or _START.unpack_from(data, position)[0] == only:
-            yield _held(_RECORD.unpack_from(data, position), data[text:end], page)
+        yield _START.unpack_from(data, position)[0], position, end
         position = end
+
+
+def parse(record: bytes, page: int) -> Held:
+    """Return what one record says; *page* is the size of a page in bytes."""
+    return _held(_RECORD.unpack_from(record), record[_RECORD.size:], page)
 
 
 def _held(record: tuple[int, ...], text: bytes, page: int) -> Held:
@@ -46,7 +50,7 @@ def _held(record: tuple[int, ...], text: bytes, page: int) -> Held:
 
 
 def _walked(flags: int, path: bytes) -> Walked:
-    return Walked(path or b"/", bool(flags & _REACHED), bool(flags & _UNHASHED))
+    return Walked(path or b"/", bool(flags & _REACHED), bool(flags & _UNHASHED), bool(flags & _CUT))
 
 
 def _device(number: int) -> DeviceId:

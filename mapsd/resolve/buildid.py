@@ -19,14 +19,16 @@ def by_build_ids(vma: Vma, path: bytes | None, found: Candidates, build_ids: Bui
     if lower is None or upper is None or lower.ref is None or upper.ref is None:
         return None
     ids = [build_ids.of(ref) for ref in (lower.ref, upper.ref)]
-    # The mapping last: by then the kernel finds in memory what it reads.
+    if ids[0] == ids[1] and isinstance(ids[0], bytes):
+        return None
+    # The mapping last: by then the kernel finds in memory what it reads. And no candidate may have changed meanwhile.
     asked = [*ids, build_ids.mapped(vma)] if all(isinstance(one, bytes) for one in ids) else ids
     refused = next((one for one in asked if isinstance(one, Refused)), None)
     if refused is not None:
         return Finding(None, "none", None, (Evidence("build-id", refused.reason),), refused.reason)
     seen = Evidence("build-id", "the lower file's is {}, the upper file's {}, the mapping's {}".format(
         *(one.hex() for one in asked if isinstance(one, bytes))))
-    if ids[0] == ids[1] or asked[2] not in ids:
+    if asked[2] not in ids or [build_ids.of(ref) for ref in (lower.ref, upper.ref)] != ids:
         return Finding(None, "none", None, (seen,), "the build ids do not tell the two files apart")
     now = _now(vma, path, build_ids)
     if asked[2] == ids[0]:

@@ -66,7 +66,12 @@ def needs_of(found: Candidates, evidence: tuple[Evidence, ...]) -> tuple[str, ..
     """Return what would tell them apart."""
     text = " ".join(item.detail for item in evidence)
     frames = NEEDS_PAGE if "no page of the file is present" in text else NEEDS_FRAMES
-    return tuple(dict.fromkeys(part for part in (found.needs, frames) if part))
+    return tuple(dict.fromkeys(part for part in (found.needs, frames, *needs_to_open(text)) if part))
+
+
+def needs_to_open(detail: str) -> tuple[str, ...]:
+    """Return what a candidate needs to be opened for comparison: with O_NOATIME only its owner may (open(2))."""
+    return ("CAP_FOWNER",) if "opened: Operation not permitted" in detail else ()
 
 
 def _compare(vma: Vma, ref: FileRef | None, what: str, ask: Compare,

@@ -7,7 +7,8 @@ backing file f_path").
 
 from mapsd.light import TYPE_CHECKING, Iterator
 from mapsd.model import Backing, Evidence, FileFacts, Held, Layer, LayerDir, LayerHeld, Refused, Vma
-from mapsd.ports import ByVma, InLayer
+from mapsd.ports import ByVma, InLayer, InRoot
+from mapsd.resolve.comparison import needs_to_open
 from mapsd.resolve.finding import Finding, contradiction, disagree
 from mapsd.resolve.layerfile import backing_of, filesystem_of
 from mapsd.resolve.mounts import is_below, join, rest
@@ -33,8 +34,16 @@ def completed(vma: Vma, place: Place, finding: Finding, resolver: "Resolver") ->
         return finding
     if disagree(finding.backing, found.backing):
         return contradiction(finding, found)
-    agrees = finding.agrees if finding.agrees is not None else _agrees(vma, place, resolver)
-    return _merged(finding, found)._replace(agrees=agrees)
+    merged = _merged(finding, found)
+    if place.verdict != "live" or finding.agrees is not None:
+        return merged._replace(agrees=finding.agrees)
+    said = vm_files.compare(vma, ByVma(vma.start, vma.end))
+    if said[0] == "silent":
+        said = vm_files.compare(vma, InRoot(place.path)) if place.path else said
+    if said[0] == "silent":
+        reason = f"what the path opens now cannot be compared: {said[1]}"
+        return merged._replace(reason=reason, needs=needs_to_open(said[1]))
+    return merged._replace(agrees=said[0] == "same")
 
 
 def _lacking(finding: Finding, place: Place, *, demanded: bool) -> bool:
@@ -51,8 +60,8 @@ def _not_told(finding: Finding, refused: Refused) -> Finding:
     if finding.backing is not None:
         return finding
     reason = "; ".join(dict.fromkeys(part for part in (finding.reason, refused.reason) if part))
-    needs = (*finding.needs, *((refused.needs,) if refused.needs else ()))
-    return finding._replace(reason=reason, needs=tuple(dict.fromkeys(needs)))
+    needs = (*finding.needs, *refused.needs.split(","))
+    return finding._replace(reason=reason, needs=tuple(dict.fromkeys(filter(None, needs))))
 
 
 def _found(vma: Vma, held: Held, place: Place, resolver: "Resolver") -> Finding | None:
@@ -132,13 +141,6 @@ def _named(vma: Vma, held: Held, layer: LayerHeld, directory: LayerDir, resolver
         if vm_files.compare(vma, InLayer(directory, path))[0] == "same":
             return backing_of(found, Layer("lower", 0, b"", directory), resolver.scene).path
     return None
-
-
-def _agrees(vma: Vma, place: Place, resolver: "Resolver") -> bool | None:
-    if place.verdict != "live" or resolver.means.vm_files is None:
-        return None
-    verdict, _ = resolver.means.vm_files.compare(vma, ByVma(vma.start, vma.end))
-    return {"same": True, "different": False}.get(verdict)
 
 
 def _merged(finding: Finding, found: Finding) -> Finding:

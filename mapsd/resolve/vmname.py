@@ -19,7 +19,7 @@ def named(vma: Vma, place: Place, resolver: "Resolver") -> Place:
     if vm_files is None or scene.namespace is None or not _open(place):
         return place
     held = vm_files.of(vma)
-    if isinstance(held, Refused) or 0 < held.namespace < _FIRST:
+    if isinstance(held, Refused) or held.user.cut or 0 < held.namespace < _FIRST:
         # The clone that an outer overlay made of its layer, or a tree that is mounted nowhere yet.
         return place
     if held.namespace == scene.namespace:

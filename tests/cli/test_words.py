@@ -65,7 +65,7 @@ def test_it_helps(words):
 
 def test_the_help_names_every_option_and_every_status():
     spellings = [*lookup._FLAGS, *__main__._FLAGS]
-    assert all(spelling in lookup.HELP + __main__.HELP for spelling in spellings)
+    assert all(spelling in lookup.HELP + __main__.overview() for spelling in spellings)
     for status in (lookup.FOUND, lookup.NOTHING, __main__.USAGE, lookup.DENIED, lookup.GONE, __main__.FAILED):
         assert f"{status} " in lookup.HELP[lookup.HELP.index("exit status"):]
 
@@ -116,7 +116,7 @@ def test_a_stream_without_the_characters_is_no_failure(tmp_path):
     ParseError("maps", b"\x1b[31m\xff", "not a mapping"), OSError(5, "Input/output error", b"\x1b\xff"),
     KernelLacks("openat2")])
 def test_a_failure_of_the_library_is_one_line_and_status_70(failure, capfd):
-    def fails(_: int) -> None:
+    def fails(_: int, __: str) -> None:
         raise failure
     assert lookup.run(["1", "1", "--json"], fails) == (70, ["[]"])
     out, err = capfd.readouterr()
@@ -130,7 +130,7 @@ def test_of_several_statuses_the_worst_wins(statuses, worst, capfd):
     failures = {1: ProcessGone(1, seen=False), 3: AccessDenied("maps", "CAP_SYS_PTRACE"), 4: ProcessGone(1, seen=True),
                 70: KernelLacks("statx")}
 
-    def ask(status: int) -> ProcessAnswer:
+    def ask(status: int, _: str) -> ProcessAnswer:
         if status == 7:
             return found
         raise failures[status]

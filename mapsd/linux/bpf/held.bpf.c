@@ -4,7 +4,7 @@
  * each member means. A backing file's own path lies on the layer's mount since v6.7 (def3ae83da02 "fs: store real
  * path instead of fake path in backing file f_path").
  */
-#include "walk.h"
+#include "layer.h"
 
 enum {
 	BACKING = 8,		/* the kernel keeps a user path beside the file */
@@ -20,8 +20,7 @@ struct record {
 	__u32 device, root_device, user_device;
 	__u32 nlink, generation;
 	__u32 mount_id, namespace, mount_flags;
-	__s32 outer, layer;
-	__u32 layers, data_layers;
+	struct position position;
 	__u32 flags;
 	__u32 user_len, file_len, root_len;
 	char fs_type[16];
@@ -38,57 +37,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
-
-static __always_inline int find(struct super_block *sb, struct vfsmount *mnt, struct record *record)
-{
-	struct ovl_fs *ofs = BPF_CORE_READ(sb, s_fs_info);
-	struct layers asked = {BPF_CORE_READ(ofs, layers), mnt, -1};
-	__u32 count = BPF_CORE_READ(ofs, numlayer);
-
-	bpf_loop(count < LAYERS ? count : LAYERS, match, &asked, 0);
-	record->layers = count;
-	if (bpf_core_field_exists(ofs->numdatalayer))
-		record->data_layers = BPF_CORE_READ(ofs, numdatalayer);
-	return asked.index;
-}
-
-/* An overlay's layer may be an overlay itself, no deeper (FILESYSTEM_MAX_STACK_DEPTH). */
-struct nested {
-	struct ovl_layer *layers;
-	struct vfsmount *mnt;
-	struct record *record;
-};
-
-static long descend(__u32 index, void *data)
-{
-	struct nested *asked = data;
-	struct vfsmount *mnt = layer_mount(asked->layers, index);
-	struct super_block *sb;
-	int found;
-
-	sb = mnt ? BPF_CORE_READ(mnt, mnt_sb) : NULL;
-	if (!sb || BPF_CORE_READ(sb, s_magic) != OVERLAYFS_SUPER_MAGIC)
-		return 0;
-	found = find(sb, asked->mnt, asked->record);
-	if (found < 0)
-		return 0;
-	asked->record->layer = found;
-	asked->record->outer = index;
-	return 1;
-}
-
-static __always_inline void layer_of(struct vfsmount *mnt, struct super_block *sb, struct record *record)
-{
-	struct ovl_fs *ofs = BPF_CORE_READ(sb, s_fs_info);
-	struct nested nested = {BPF_CORE_READ(ofs, layers), mnt, record};
-	__u32 count = BPF_CORE_READ(ofs, numlayer);
-
-	record->layer = find(sb, mnt, record);
-	if (record->layer < 0)
-		bpf_loop(count < LAYERS ? count : LAYERS, descend, &nested, 0);
-	if (record->layer >= 0)
-		record->flags |= LAYER;
-}
 
 static __always_inline void identify(struct record *record, struct inode *inode)
 {
@@ -117,9 +65,9 @@ static __always_inline void on_mount(struct record *record, struct path *path)
 static __always_inline void in_layer(struct scratch *scratch, struct path *path)
 {
 	struct record *record = &scratch->record;
-	struct dentry *root = BPF_CORE_READ(path->mnt, mnt_root);
+	struct dentry *root = BPF_CORE_READ(real_mount(path->mnt), mnt.mnt_root);
 
-	record->mount_flags = BPF_CORE_READ(path->mnt, mnt_flags);
+	record->mount_flags = BPF_CORE_READ(real_mount(path->mnt), mnt.mnt_flags);
 	record->root_inode = BPF_CORE_READ(root, d_inode, i_ino);
 	record->root_device = BPF_CORE_READ(root, d_sb, s_dev);
 	record->flags |= path_to(&scratch->file, path->dentry, NULL, root, NULL) << FLAG_SHIFT * 2;
@@ -160,7 +108,7 @@ int held(struct bpf_iter__task_vma *ctx)
 	record->start = vma->vm_start;
 	record->end = vma->vm_end;
 	record->offset = vma->vm_pgoff;
-	record->outer = record->layer = -1;
+	record->position.outer = record->position.layer = -1;
 	identify(record, file->f_inode);
 	bpf_core_read(&real, sizeof(real), &file->f_path);
 	user = real;
@@ -170,8 +118,8 @@ int held(struct bpf_iter__task_vma *ctx)
 		sb = BPF_CORE_READ(user.dentry, d_sb);
 		if (BPF_CORE_READ(sb, s_magic) == OVERLAYFS_SUPER_MAGIC) {
 			record->flags |= OVERLAY;
-			if (bpf_core_type_exists(struct ovl_fs))
-				layer_of(real.mnt, sb, record);
+			if (layer_of(real.mnt, sb, &record->position))
+				record->flags |= LAYER;
 		}
 	}
 	on_mount(record, &user);

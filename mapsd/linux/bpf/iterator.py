@@ -5,7 +5,7 @@ import os
 
 from mapsd.errors import ParseError
 from mapsd.light import Iterator
-from mapsd.linux import ownoverlay
+from mapsd.linux import capabilities, ownoverlay
 from mapsd.linux.bpf import bpf, skeleton
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.model import Held, Refused
@@ -13,7 +13,22 @@ from mapsd.parse import held, maps
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 BYTES_READ = 1 << 28
-NEEDS = "CAP_BPF"
+
+
+class Records:
+    """What one reading of a process gave; a record is decoded when it is asked for. Raises ParseError."""
+
+    def __init__(self, data: bytes) -> None:
+        """Index the records."""
+        self._data = data
+        self._places = {start: (first, end) for start, first, end in held.records(data)}
+
+    def at(self, start: int) -> Held | None:
+        """Return what the mapping that starts at this address holds, None where no file is mapped there."""
+        if start not in self._places:
+            return None
+        first, end = self._places[start]
+        return held.parse(self._data[first:end], PAGE)
 
 
 class VmFileIterator:
@@ -30,33 +45,34 @@ class VmFileIterator:
             os.close(self._program)
             self._program = None
 
-    def of(self, pid: int, only: int | None = None) -> list[Held] | Refused:
-        """Return what every file mapping of a process holds, or the one that starts at *only*.
+    def of(self, pid: int) -> "Records | Refused":
+        """Return what every file mapping of a process holds.
 
         Raises OSError where the process is gone, and ParseError.
         """
         if self._program is None and self.refused is None:
             self._load()
-        return self.refused or self._read(pid, only)
+        return self.refused or self._read(pid)
 
     def _load(self) -> None:
         try:
             self._program = skeleton.load(skeleton.read("held"))
         except OSError as error:
             unless_exhausted(error)
-            forbidden = error.errno in {errno.EPERM, errno.EACCES}
-            self.refused = Refused(f"the BPF iterator cannot be loaded: {error.strerror}", NEEDS if forbidden else "")
+            # Without CAP_PERFMON the verifier knows no helper that reads kernel memory, and says EINVAL.
+            needs = ",".join(capabilities.own().lacks("CAP_BPF", "CAP_PERFMON"))
+            self.refused = Refused(f"the BPF iterator cannot be loaded: {error.strerror}", needs)
             return
         reason = _own_pid_is_wrong() or self._fails()
         if reason:
             self.close()
             self.refused = Refused(f"the BPF iterator failed its test: {reason}")
 
-    def _read(self, pid: int, only: int | None = None) -> list[Held]:
+    def _read(self, pid: int) -> "Records":
         if self._program is None:
-            return []
+            return Records(b"")
         with opened(bpf.link_create(self._program, pid)) as link, opened(bpf.iter_create(link)) as fd:
-            return list(held.parse(b"".join(_chunks(fd)), PAGE, only))
+            return Records(b"".join(_chunks(fd)))
 
     def _fails(self) -> str:
         """Return what is wrong with the program on this kernel: on an overlay of our own, else on our own mappings."""
@@ -65,7 +81,7 @@ class VmFileIterator:
         except OSError:
             return self._fails_on_known()
         try:
-            return _wrong(own, {one.start: one for one in self._read(os.getpid())})
+            return _wrong(own, self._read(os.getpid()))
         except ParseError as error:
             return error.reason
         finally:
@@ -74,7 +90,8 @@ class VmFileIterator:
     def _fails_on_known(self) -> str:
         with open("/proc/self/maps", "rb") as file:
             known = {vma.start: vma for vma in maps.parse(file.read()) if maps.kind_of(vma) == "file"}
-        seen = [one for one in self._read(os.getpid()) if one.start in known]
+        records = self._read(os.getpid())
+        seen = [one for one in map(records.at, known) if one is not None]
         wrong = [one for one in seen if (one.user_device, one.user_inode) != known[one.start][4:6]]
         return "" if seen and not wrong else "it names other files than maps does"
 
@@ -102,10 +119,10 @@ def _own_pid_is_wrong() -> str:
     return "" if same else "/proc numbers processes in another pid namespace than ours"
 
 
-def _wrong(own: ownoverlay.Own, seen: dict[int, Held]) -> str:
-    if not seen.keys() >= set(own):
+def _wrong(own: ownoverlay.Own, seen: Records) -> str:
+    before, after, lower, upper = (seen.at(address) for address in own)
+    if before is None or after is None or lower is None or upper is None:
         return "mappings of an overlay are missing"
-    before, after, lower, upper = (seen[address] for address in own)
     if lower.layer or upper.layer or before.layer is None or after.layer is None:
         return "it does not tell an overlay's files from others"
     if (before.key, after.key) != (lower.key, upper.key) or lower.key == upper.key or before.inode != lower.inode:

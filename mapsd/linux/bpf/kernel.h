@@ -105,6 +105,8 @@ struct fs_struct {
 struct task_struct {
 	int pid;
 	int tgid;
+	struct task_struct *group_leader;
+	void *mm;
 	struct fs_struct *fs;
 };
 

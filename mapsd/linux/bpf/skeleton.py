@@ -5,7 +5,6 @@ by the kernel's own BTF (Linux 5.17), so there is neither compiler nor libbpf he
 """
 
 import os
-import pkgutil
 import struct
 
 from mapsd.light import NamedTuple
@@ -25,7 +24,9 @@ class Skeleton(NamedTuple):
 
 def read(name: str) -> Skeleton:
     """Return the skeleton that lies beside this file, also inside an archive."""
-    whole = pkgutil.get_data(__package__, f"{name}.skeleton") or b""
+    path = os.path.join(os.path.dirname(__file__), f"{name}.skeleton")
+    # pkgutil says the same, and imports typing for it.
+    whole: bytes = __spec__.loader.get_data(path)  # type: ignore[union-attr]  # a loader there is
     line, _, rest = whole.partition(b"\n")
     maps, programs, size, end = map(int, line.removeprefix(_MAGIC).split())
     return Skeleton(maps, programs, rest[:size], rest[size:size + end])

@@ -7,14 +7,12 @@
 
 #include "kernel.h"
 
-#define OVERLAYFS_SUPER_MAGIC 0x794c7630
 #define MNT_READONLY 0x40
 #define MAX_ERRNO 4095
 
 #define PATH_SIZE 4096
 #define NAME_SIZE 256
 #define DEPTH 1024
-#define LAYERS 512
 
 /* A path is written from its end towards the start of its buffer; a name may begin in the last byte. */
 struct text {
@@ -38,6 +36,10 @@ struct walk {
 	__u32 met;
 };
 
+/*
+ * A vfsmount is read as a part of its mount: the kernel caches few types of those that it relocates by, and the names
+ * vfsmount and super_block share a place there (kernel/bpf/btf.c, check_cand_cache), so that each would be searched anew.
+ */
 static __always_inline struct mount *real_mount(struct vfsmount *mnt)
 {
 	return (struct mount *)((char *)mnt - bpf_core_field_offset(struct mount, mnt));
@@ -74,7 +76,7 @@ static long step(__u32 index, void *data)
 		walk->met |= REACHED;
 		return 1;
 	}
-	if (mnt && dentry == BPF_CORE_READ(mnt, mnt_root)) {
+	if (mnt && dentry == BPF_CORE_READ(real_mount(mnt), mnt.mnt_root)) {
 		struct mount *mount = real_mount(mnt), *above = BPF_CORE_READ(mount, mnt_parent);
 
 		if (above == mount || !above)
@@ -133,32 +135,8 @@ static __always_inline bool user_path_of(struct file *file, struct path *path)
 	if (!path->mnt || !path->dentry)
 		return false;
 	sb = BPF_CORE_READ(path->dentry, d_sb);
-	return sb && sb == BPF_CORE_READ(path->mnt, mnt_sb) && sb != BPF_CORE_READ(file, f_inode, i_sb) &&
+	return sb && sb == BPF_CORE_READ(real_mount(path->mnt), mnt.mnt_sb) && sb != BPF_CORE_READ(file, f_inode, i_sb) &&
 	       BPF_CORE_READ(path->dentry, d_inode, i_sb) == sb;
-}
-
-static __always_inline struct vfsmount *layer_mount(struct ovl_layer *layers, __u32 index)
-{
-	struct ovl_layer *layer = (void *)((char *)layers + index * bpf_core_type_size(struct ovl_layer));
-
-	return BPF_CORE_READ(layer, mnt);
-}
-
-/* Which layer of an overlay a mount is: the layers' mounts are private clones, one for each. */
-struct layers {
-	struct ovl_layer *layers;
-	struct vfsmount *mnt;
-	int index;
-};
-
-static long match(__u32 index, void *data)
-{
-	struct layers *asked = data;
-
-	if (layer_mount(asked->layers, index) != asked->mnt)
-		return 0;
-	asked->index = index;
-	return 1;
 }
 
 #endif

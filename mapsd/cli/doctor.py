@@ -1,0 +1,98 @@
+"""`mapsd doctor`: what this kernel and the caller's privileges let mapsd establish."""
+
+from mapsd.cli.arguments import parse, quoted
+from mapsd.cli.output import FAILED, FOUND, complain
+from mapsd.errors import MapsdError, UsageError
+from mapsd.light import TYPE_CHECKING, Iterator, Sequence
+from mapsd.render import JsonObject, escaped, printable
+
+if TYPE_CHECKING:
+    from mapsd.linux.doctor import Diagnosis, Finding
+
+HELP = """\
+usage: mapsd doctor [--json]
+
+What this kernel shows, which capabilities the caller has, which means of proof work, which do not
+and why, and what to do about it. Each is tried: on an overlay of mapsd's own, mounted in a mount
+namespace of its own that ends at once, where that is allowed; and on mapsd's own memory. No other
+process is looked at.
+
+options:
+  -J, --json  one JSON object
+  -h, --help  this text
+
+exit status: 0 examined, whatever was found, 2 not understood, 70 nothing can be examined (there is
+no /proc) or not written"""
+_FLAGS = {"-J": "json", "--json": "json", "-h": "help", "--help": "help"}
+_WORKS = {True: "yes", False: "no", None: "?"}
+
+
+def run(words: list[str]) -> tuple[int, list[str]]:
+    """Return the exit status and the lines to print; what failed is said on stderr."""
+    flags, _, operands = parse(words, _FLAGS)
+    if "help" in flags:
+        return FOUND, [HELP]
+    if operands:
+        raise UsageError(f"doctor takes no operand: {quoted(operands[0])} (see mapsd doctor --help)")
+    from mapsd.linux import doctor  # noqa: PLC0415  (--help needs no machine)
+    try:
+        return FOUND, _lines(doctor.examined(), flags)
+    except (MapsdError, OSError) as error:
+        complain(f"this machine cannot be examined: {error}")
+        return FAILED, []
+
+
+def _lines(found: "Diagnosis", flags: set[str]) -> list[str]:
+    if "json" not in flags:
+        return list(map(printable, table(found)))
+    import json  # noqa: PLC0415  (9 ms that the table does not need)
+    return [json.dumps(as_json(found), indent=1)]
+
+
+def table(found: "Diagnosis") -> Iterator[str]:
+    """Yield the lines of the readable form: the machine, a row a finding, and what to do."""
+    held = found.capabilities
+    yield from _aligned([
+        ("kernel", f"{_text(found.release)}, maps shows {found.shows or 'for an overlay: not established'}"),
+        ("capabilities", ", ".join(held.held) or "none"), ("missing", ", ".join(held.missing) or "none"),
+        ("user namespace", "initial" if held.initial else "not the initial one: capabilities count only inside it")])
+    yield ""
+    rows = [*found.proofs, *found.findings]
+    yield from _aligned([("PROOF", "WORKS", "DETAIL"), *map(_row, found.proofs), ("", "", ""),
+                         ("FINDING", "WORKS", "DETAIL"), *map(_row, found.findings)])
+    advice = [("ADVICE", ""), *((_text(row.name), _text(row.advice)) for row in rows if row.advice)]
+    if len(advice) > 1:
+        yield ""
+        yield from _aligned(advice)
+
+
+def _row(finding: "Finding") -> tuple[str, str, str]:
+    return _text(finding.name), _WORKS[finding.works], _text(finding.detail)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _text(words: str) -> str:
+    return escaped(words.encode("utf-8", "surrogateescape"))
+
+
+def as_json(found: "Diagnosis") -> JsonObject:
+    """Return the object that docs/schema/doctor.json describes."""
+    held = found.capabilities
+    return {
+        "schema": "mapsd/v1",
+        "kernel": {"release": _text(found.release), "shows": found.shows},
+        "capabilities": {"held": list(held.held), "missing": list(held.missing),
+                         "initial_user_namespace": held.initial},
+        "proofs": [_finding(one) for one in found.proofs],
+        "findings": [_finding(one) for one in found.findings],
+    }
+
+
+def _finding(one: "Finding") -> JsonObject:
+    return {"name": _text(one.name), "works": one.works, "detail": _text(one.detail),
+            "needs": list(one.needs) or None, "advice": _text(one.advice) or None}

@@ -1,0 +1,45 @@
+"""The capabilities that mapsd can use, and whether the caller has them. See capabilities(7), user_namespaces(7)."""
+
+from mapsd.light import NamedTuple
+
+NUMBERS = {"CAP_DAC_READ_SEARCH": 2, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39,
+           "CAP_CHECKPOINT_RESTORE": 40}  # include/uapi/linux/capability.h
+_PARTS_OF_SYS_ADMIN = {"CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"}
+_INITIAL = [b"0", b"0", b"4294967295"]
+
+
+class Capabilities(NamedTuple):
+    """The names held effectively, and whether the caller's user namespace is the initial one: only there they count."""
+
+    held: tuple[str, ...]
+    initial: bool
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Return the names of NUMBERS that are not held."""
+        return tuple(name for name in NUMBERS if name not in self.held)
+
+    def lacks(self, *names: str) -> tuple[str, ...]:
+        """Return those of *names* that do not count: CAP_SYS_ADMIN stands for what was split off from it."""
+        return tuple(name for name in names if not self._has(name))
+
+    def _has(self, name: str) -> bool:
+        stands_for = name in _PARTS_OF_SYS_ADMIN and "CAP_SYS_ADMIN" in self.held
+        return self.initial and (name in self.held or stands_for)
+
+    def advice(self, *names: str) -> str:
+        """Return how to come by *names*, empty where nothing is missing."""
+        lacking = " and ".join(self.lacks(*names))
+        if not lacking:
+            return ""
+        where = "" if self.initial else ", in the initial user namespace"
+        return f"run as root, or give {lacking}{where}"
+
+
+def own() -> Capabilities:
+    """Return the calling thread's. Raises OSError where /proc does not say."""
+    with open("/proc/thread-self/status", "rb") as status, open("/proc/self/uid_map", "rb") as uid_map:
+        line = next(line for line in status if line.startswith(b"CapEff:"))
+        initial = uid_map.read().split() == _INITIAL
+    effective = int(line.split()[1], 16)
+    return Capabilities(tuple(name for name, number in NUMBERS.items() if effective >> number & 1), initial)
