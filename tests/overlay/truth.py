@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import combinations, product
 
 from tests.overlay import census
@@ -71,15 +71,20 @@ def compare(scene: Scene, observer: str, found: dict[int, dict], look: Callable[
 def agreement(scene: Scene, said: dict[str, dict[int, dict]]) -> list[str]:
     """Return where two means name different files or states, and count where both spoke."""
     wrong = []
-    for claim, pair in product(scene.claims, combinations(MEANS, 2)):
-        both = [said[proof][claim.address] for proof in pair]
-        if [one["proof"] for one in both] != list(pair):
-            continue
+    for claim, pair, known in both_spoke(scene, said):
         census.spoke(pair)
-        known = [(one["backing"]["device"], one["backing"]["inode"], one["state"]) for one in both]
         if any(len(set(parts) - {None, "unknown"}) > 1 for parts in zip(*known, strict=True)):
             wrong.append(f"{scene.name} / {claim.about}: {' and '.join(pair)} disagree: {known}")
     return wrong
+
+
+def both_spoke(scene: Scene, said: dict[str, dict[int, dict]]) -> Iterator[tuple[Claim, tuple[str, str], list[tuple]]]:
+    """Yield each mapping of which two means spoke, with what each of them said."""
+    for claim, pair in product(scene.claims, combinations(MEANS, 2)):
+        both = [said[proof][claim.address] for proof in pair]
+        if [one["proof"] for one in both] == list(pair):
+            yield claim, pair, [(one["backing"]["device"], one["backing"]["inode"], one["backing"]["layer"]["role"],
+                                 one["state"]) for one in both]
 
 
 def exact(part: object) -> object:
