@@ -92,29 +92,61 @@ def _read(process: ProcFs) -> _Reading:
 
 def _observe(process: ProcFs, line: stat.Stat, asking: _Asking) -> ProcessAnswer:
     known: dict[Vma, Answer] = {}
-    before, vmas = _read(process), _maps(process)
-    if vmas and not before.mountinfo and process.stat().flags & _EXITING:
-        # A dying process leaves its mount namespace before its memory is gone; a chrooted one may see no mount either.
-        raise ProcessGone(process.pid, seen=True)
-    for _ in range(ATTEMPTS):
-        known.update(_answers(process, before, [vma for vma in vmas if vma not in known], asking))
-        after, again = _read(process), _maps(process)
-        if after == before and all(vma in known for vma in again if maps.kind_of(vma) == "file"):
-            return _answer(process, line, before, tuple(known.get(vma) or Answer(vma, maps.kind_of(vma))
-                                                        for vma in again))
-        if after != before:
-            known.clear()
-        before, vmas = after, again
-    return _answer(process, line, before, tuple(known.get(vma) or _unsteady(vma) for vma in vmas))
+    memory = _Memory(process)
+    try:
+        before, vmas = _read(process), memory.vmas()
+        if vmas and not before.mountinfo and process.stat().flags & _EXITING:
+            # A dying process leaves its mount namespace before its memory is gone; a chrooted one may see no mount.
+            raise ProcessGone(process.pid, seen=True)
+        for _ in range(ATTEMPTS):
+            known.update(_answers(process, before, [vma for vma in vmas if vma not in known], asking))
+            after, again = _read(process), memory.vmas()
+            if memory.gone:
+                known.clear()
+                memory.renew()
+                before, vmas = _read(process), memory.vmas()
+                continue
+            if after == before and all(vma in known for vma in again if maps.kind_of(vma) == "file"):
+                return _answer(process, line, before, tuple(known.get(vma) or Answer(vma, maps.kind_of(vma))
+                                                            for vma in again))
+            if after != before:
+                known.clear()
+            before, vmas = after, again
+        return _answer(process, line, before, tuple(known.get(vma) or _unsteady(vma) for vma in vmas))
+    finally:
+        memory.close()
 
 
-def _maps(process: ProcFs) -> list[Vma]:
-    for _ in range(ATTEMPTS):
-        try:
-            return maps.parse(process.text("maps"))
-        except ParseError as error:
-            torn = error
-    raise torn
+class _Memory:
+    """The maps of one program that a process runs: an open maps stays with the memory that the process had then.
+
+    So two readings are of one program, even where the process executes others in between and comes back to the first.
+    """
+
+    def __init__(self, process: ProcFs) -> None:
+        self._process, self._had, self.gone = process, False, False
+        self._fd = process.opened_maps()
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def renew(self) -> None:
+        """Turn to the memory that the process has now."""
+        renewed = self._process.opened_maps()
+        os.close(self._fd)
+        self._fd, self._had, self.gone = renewed, False, False
+
+    def vmas(self) -> list[Vma]:
+        """Return the mappings, none where the memory is *gone* or the process has none."""
+        for _ in range(ATTEMPTS):
+            text = self._process.reread(self._fd)
+            self.gone = self._had and not text
+            self._had = self._had or bool(text)
+            try:
+                return maps.parse(text)
+            except ParseError as error:
+                torn = error
+        raise torn
 
 
 def _unsteady(vma: Vma) -> Answer:

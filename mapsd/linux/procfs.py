@@ -40,10 +40,7 @@ class ProcFs:
     def text(self, name: str) -> bytes:
         """Return a whole file of the process's directory. Raises ProcessGone, AccessDenied."""
         with self._translated(name), opened(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._dir)) as fd:
-            chunks = []
-            while chunk := os.read(fd, 1 << 17):
-                chunks.append(chunk)
-            return b"".join(chunks)
+            return _whole(fd)
 
     def stat(self) -> stat.Stat:
         """Return the process's stat line."""
@@ -101,6 +98,20 @@ class ProcFs:
         """Return a descriptor of the process's maps, which stays with its present memory."""
         return os.open("maps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._dir)
 
+    def opened_maps(self) -> int:
+        """Return open_maps(). Raises ProcessGone, AccessDenied."""
+        with self._translated("maps"):
+            return self.open_maps()
+
+    def reread(self, fd: int) -> bytes:
+        """Return a whole file of the process's directory from its start, empty where its memory is gone."""
+        with self._translated("maps"):
+            try:
+                os.lseek(fd, 0, os.SEEK_SET)
+                return _whole(fd)
+            except ProcessLookupError:
+                return b""
+
     def mapped(self, vma: Vma) -> Found:
         """Return what the map_files link opens now. Needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN."""
         return self._facts(lambda: self.open_mapped(vma.start, vma.end, _O_PATH), "CAP_CHECKPOINT_RESTORE")
@@ -128,6 +139,13 @@ class ProcFs:
                 return facts(fd, known=self._files)
         with self._translated("file"):
             return found(ask, needs)
+
+
+def _whole(fd: int) -> bytes:
+    chunks = []
+    while chunk := os.read(fd, 1 << 17):
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _range(start: int, end: int) -> str:
