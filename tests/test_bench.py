@@ -26,5 +26,6 @@ def test_the_benchmark_of_the_taught_file_prints_the_ratio(checkout):
     before = Path("/proc/self/mountinfo").read_text()
     done = subprocess.run([checkout / "bench/teach.py", "2"], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(r"^ratio \d+\.\d\d$", done.stdout, re.MULTILINE)
+    assert re.findall(r"^(files on .*): ratio \d+\.\d\d$", done.stdout, re.MULTILINE) == [
+        "files on no overlay", "files on an overlay"]
     assert Path("/proc/self/mountinfo").read_text() == before

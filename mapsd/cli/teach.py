@@ -10,9 +10,10 @@ from mapsd.linux import teach
 HELP = f"""\
 usage: mapsd teach
 
-Pin an iterator in bpffs, so that `cat {os.fsdecode(teach.FILE)}` prints a line for every mapping of a
-file, of every process: {', '.join(teach.COLUMNS)} (tabs between them).
-It checks no access to the processes, so only root may read it. `mapsd unteach` removes it.
+Pin an iterator in bpffs, so that `cat {os.fsdecode(teach.FILE)}` prints a line for every mapping of
+every process: what maps says, and which file the mapping really holds. docs/teach.md describes the
+fields. It checks no access to the processes, so only root may read it. An older one is replaced;
+`mapsd unteach` removes it.
 
 options:
   -h, --help  this text

@@ -38,12 +38,17 @@ def map_of(value: bytes) -> int:
     """Return a descriptor of an array map with one element, *value*."""
     fd = _bpf(_MAP_CREATE, _attributes("=7I16s", _MAP_TYPE_ARRAY, 4, len(value), 1, 0, 0, 0, b"mapsd"))
     try:
-        key, held = _bytes(bytes(4)), _bytes(value)
-        _bpf(_MAP_UPDATE_ELEM, _attributes("=IxxxxQQQ", fd, _address(key), _address(held), 0))
+        map_update_elem(fd, value)
     except OSError:
         os.close(fd)
         raise
     return fd
+
+
+def map_update_elem(fd: int, value: bytes) -> None:
+    """Set the first element of an array map."""
+    key, held = _bytes(bytes(4)), _bytes(value)
+    _bpf(_MAP_UPDATE_ELEM, _attributes("=IxxxxQQQ", fd, _address(key), _address(held), 0))
 
 
 def prog_load_syscall(insns: bytes, map_fd: int) -> int:

@@ -102,11 +102,39 @@ struct fs_struct {
 	struct path root;
 };
 
+struct list_head {
+	struct list_head *prev;
+};
+
+struct signal_struct {
+	struct list_head thread_head;
+};
+
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
+struct mm_struct {
+	unsigned long start_brk, brk, start_stack;
+	struct {
+		void *vdso;
+	} context;
+};
+
 struct task_struct {
+	unsigned int flags;
 	int pid;
 	int tgid;
 	struct task_struct *group_leader;
-	void *mm;
+	struct list_head thread_node;
+	struct signal_struct *signal;
+	struct pid *thread_pid;
+	struct mm_struct *mm;
 	struct fs_struct *fs;
 };
 
@@ -116,12 +144,14 @@ struct vm_area_struct {
 	unsigned long vm_flags;
 	unsigned long vm_pgoff;
 	struct file *vm_file;
+	struct mm_struct *vm_mm;
 };
 
 struct seq_file;
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
+	__u64 seq_num;
 };
 
 struct bpf_iter__task_vma {

@@ -1,138 +1,147 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
 /*
- * maps, taught: a line for every mapping of a file, of every process, that says which file it really holds. The
- * fields are separated by tabs; docs/teach.md describes them. It is pinned in bpffs and read by a plain cat, by several
- * readers at a time: a run can be preempted by another on its processor, so each claims a buffer of its own.
+ * maps, taught: a line for every mapping of every process, with what maps says and which file the mapping really holds.
+ * docs/teach.md describes the fields. It is pinned in bpffs and read by a plain cat.
  */
-#include "layer.h"
+#include "kernel.h"
 
-#include <bpf/bpf_tracing.h>
-
-#define SLOTS 32
-#define VM_READ 1
-#define VM_WRITE 2
-#define VM_EXEC 4
-#define VM_MAYSHARE 0x80
-#define MINOR_BITS 20
-#define MINOR ((1 << MINOR_BITS) - 1)
-#define DELETE 0x7f
-
-struct slot {
-	__u32 taken;
-	struct text user, file;
-};
-
+/* The first map: the loader sets it, since no kernel structure has it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SLOTS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct slot);
-} slots SEC(".maps");
+	__type(value, __u32);
+} page_shift SEC(".maps");
 
-static long claim(__u32 index, void *data)
+#include "layer.h"
+#include "slot.h"
+#include "vma.h"
+
+#define NAMELESS 8	/* beside what a walk meets: in no directory */
+#define STILL_HERE 0xffff
+
+static const char HEADER[] = "#pid\taddress\tperms\toffset\tdev\tinode\tbacking_dev\tbacking_inode\tlayer\tlayer_path\tname\tpath\n";
+
+/* A path, no longer than LONGEST, and what was met on it. */
+static __always_inline __u32 shortened(struct text *text, __u32 met)
 {
-	struct slot *slot = bpf_map_lookup_elem(&slots, &index);
-
-	if (!slot || __sync_val_compare_and_swap(&slot->taken, 0, 1))
-		return 0;
-	*(__u32 *)data = index;
-	return 1;
+	if (text->start >= PATH_SIZE - 1 - LONGEST)
+		return met;
+	text->start = PATH_SIZE - 1 - LONGEST;
+	return met | CUT;
 }
 
-/* A name may forge neither a field nor a line nor a terminal's command: such bytes are shown as '?'. */
-static long tame(__u32 index, void *data)
+static __always_inline __u32 user_name(struct text *text, struct path *path, struct path *root)
 {
-	struct text *text = *(struct text **)data;
-	__u32 at = text->start + index;
-	char byte;
+	struct walk walk = {.text = text};
 
-	if (at >= PATH_SIZE - 1)
-		return 1;
-	byte = text->bytes[at & (PATH_SIZE - 1)];
-	if ((unsigned char)byte < ' ' || byte == DELETE)
-		text->bytes[at & (PATH_SIZE - 1)] = '?';
-	return 0;
+	text->start = PATH_SIZE - 1;
+	/* A file that never was in a directory: shared anonymous memory, memfd_create(2). */
+	if (BPF_CORE_READ(path->dentry, d_parent) == path->dentry) {
+		prepend(&walk, path->dentry);
+		return NAMELESS;
+	}
+	return shortened(text, path_to(text, path->dentry, path->mnt, root->dentry, root->mnt));
 }
 
-static __always_inline void write(struct seq_file *seq, struct text *text)
+static __always_inline void say(struct seq_file *seq, __u32 met)
 {
-	__u32 start = text->start & (PATH_SIZE - 1), len = (PATH_SIZE - 1 - start) & (PATH_SIZE - 1);
-
-	bpf_loop(len, tame, &text, 0);
-	if (len)
-		bpf_seq_write(seq, text->bytes + start, len);
+	if (met & NAMELESS)
+		bpf_seq_write(seq, "nameless\t", 9);
+	else if (met & CUT)
+		bpf_seq_write(seq, "cut\t", 4);
+	else if (!(met & REACHED))
+		bpf_seq_write(seq, "unreachable\t", 12);
+	else if (met & UNHASHED)
+		bpf_seq_write(seq, "deleted\t", 8);
 	else
-		bpf_seq_write(seq, "/", 1);
+		bpf_seq_write(seq, "-\t", 2);
 }
 
-static __always_inline void device(struct seq_file *seq, __u32 dev, __u64 inode)
-{
-	BPF_SEQ_PRINTF(seq, "\t%02x:%02x\t%llu", dev >> MINOR_BITS, dev & MINOR, inode);
-}
-
-static __always_inline void backing(struct seq_file *seq, struct file *file, struct path *real, struct super_block *sb,
-				    struct text *text)
+/* Layer, inode and device of a backing file, from the last to the first. */
+static __always_inline void backing(struct text *text, struct inode *inode, struct vfsmount *mnt, struct super_block *sb)
 {
 	struct position position = {-1, -1, 0, 0};
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	bool known = BPF_CORE_READ(sb, s_magic) == OVERLAYFS_SUPER_MAGIC && layer_of(real->mnt, sb, &position);
 
-	device(seq, BPF_CORE_READ(inode, i_sb, s_dev), BPF_CORE_READ(inode, i_ino));
-	if (known)
-		BPF_SEQ_PRINTF(seq, "\t%d\t", position.layer);
-	else
-		BPF_SEQ_PRINTF(seq, "\t?\t");
-	path_to(text, real->dentry, NULL, BPF_CORE_READ(real_mount(real->mnt), mnt.mnt_root), NULL);
-	write(seq, text);
+	put(text, '\t');
+	if (BPF_CORE_READ(sb, s_magic) != OVERLAYFS_SUPER_MAGIC || !layer_of(mnt, sb, &position)) {
+		put(text, '?');
+	} else {
+		decimal(text, position.layer);
+		if (position.outer >= 0) {
+			put(text, '/');
+			decimal(text, position.outer);
+		}
+	}
+	put(text, '\t');
+	file_id(text, BPF_CORE_READ(inode, i_sb, s_dev), BPF_CORE_READ(inode, i_ino));
 }
 
-static __always_inline void mapping(struct seq_file *seq, struct task_struct *task, struct vm_area_struct *vma,
-				    struct slot *slot)
+static __always_inline void in_layer(struct seq_file *seq, struct text *text, struct path *real)
 {
-	struct file *file = vma->vm_file;
+	struct dentry *root = BPF_CORE_READ(real_mount(real->mnt), mnt.mnt_root);
+
+	if ((shortened(text, path_to(text, real->dentry, NULL, root, NULL)) & (REACHED | CUT)) == REACHED)
+		write(seq, text);
+	else
+		bpf_seq_write(seq, "?", 1);
+	bpf_seq_write(seq, "\t", 1);
+}
+
+static __always_inline void of_file(struct seq_file *seq, struct text *text, struct task_struct *task,
+				    struct vm_area_struct *vma, struct file *file, __u32 pid, __u32 shift)
+{
+	struct inode *inode = file->f_inode, *shown = inode;
 	struct path real, user, root;
-	unsigned long flags = vma->vm_flags;
 	bool stands;
-	__u32 met;
 
 	bpf_core_read(&real, sizeof(real), &file->f_path);
 	bpf_core_read(&root, sizeof(root), &task->fs->root);
 	user = real;
 	stands = user_path_of(file, &user);
-	BPF_SEQ_PRINTF(seq, "%d\t%08lx-%08lx", task->tgid, vma->vm_start, vma->vm_end);
-	BPF_SEQ_PRINTF(seq, "\t%s%s", flags & VM_READ ? "r" : "-", flags & VM_WRITE ? "w" : "-");
-	BPF_SEQ_PRINTF(seq, "%s%s\t%lu", flags & VM_EXEC ? "x" : "-", flags & VM_MAYSHARE ? "s" : "p", vma->vm_pgoff);
-	device(seq, BPF_CORE_READ(user.dentry, d_sb, s_dev), BPF_CORE_READ(user.dentry, d_inode, i_ino));
-	met = path_to(&slot->user, user.dentry, user.mnt, root.dentry, root.mnt);
-	BPF_SEQ_PRINTF(seq, "\t%s\t", met & CUT ? "cut" : !(met & REACHED) ? "unreachable" :
-		       met & UNHASHED ? "deleted" : "-");
-	write(seq, &slot->user);
+	if (stands) {
+		backing(text, inode, real.mnt, BPF_CORE_READ(user.dentry, d_sb));
+		shown = BPF_CORE_READ(user.dentry, d_inode);
+	} else {
+		BEFORE(text, "-\t-\t-\t-\t");
+	}
+	put(text, '\t');
+	columns(text, pid, vma, BPF_CORE_READ(shown, i_sb, s_dev), BPF_CORE_READ(shown, i_ino), shift);
+	flush(seq, text);
 	if (stands)
-		backing(seq, file, &real, BPF_CORE_READ(user.dentry, d_sb), &slot->file);
-	else
-		BPF_SEQ_PRINTF(seq, "\t-\t-\t-\t-");
-	BPF_SEQ_PRINTF(seq, "\n");
+		in_layer(seq, text, &real);
+	say(seq, user_name(text, &user, &root));
+	write(seq, text);
+	bpf_seq_write(seq, "\n", 1);
 }
 
 SEC("iter/task_vma")
 int maps(struct bpf_iter__task_vma *ctx)
 {
+	struct seq_file *seq = ctx->meta->seq;
 	struct task_struct *task = ctx->task;
 	struct vm_area_struct *vma = ctx->vma;
-	__u32 index = SLOTS;
+	__u32 zero = 0, *shift = bpf_map_lookup_elem(&page_shift, &zero);
 	struct slot *slot;
 
-	if (!task || !vma || !vma->vm_file)
+	if (!task || !vma || !shift)
 		return 0;
-	/* Threads share what they map; a leader that has exited maps nothing any more. */
-	if (task->pid != task->tgid && BPF_CORE_READ(task, group_leader, mm))
+	if (!ctx->meta->seq_num)
+		bpf_seq_write(seq, HEADER, sizeof(HEADER) - 1);
+	if (!first(task)) {
+		/* Without a line in a million mappings a read ends with EAGAIN, and cat with it (MAX_ITER_OBJECTS). */
+		if (!(ctx->meta->seq_num & STILL_HERE))
+			bpf_seq_write(seq, "#\n", 2);
 		return 0;
-	bpf_loop(SLOTS, claim, &index, 0);
-	slot = bpf_map_lookup_elem(&slots, &index);
+	}
+	slot = claimed();
 	if (!slot)
 		return 1;	/* asked for again */
-	mapping(ctx->meta->seq, task, vma, slot);
-	slot->taken = 0;
+	if (vma->vm_file)
+		of_file(seq, &slot->text, task, vma, vma->vm_file, pid_of(task), *shift);
+	else
+		of_memory(seq, &slot->text, vma, pid_of(task));
+	release(slot);
 	return 0;
 }
 

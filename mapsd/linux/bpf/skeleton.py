@@ -32,24 +32,31 @@ def read(name: str) -> Skeleton:
     return Skeleton(maps, programs, rest[:size], rest[size:size + end])
 
 
-def load(skeleton: Skeleton) -> int:
-    """Return a descriptor of the skeleton's (only) program. Raises OSError."""
+def load(skeleton: Skeleton, setting: int | None = None) -> int:
+    """Return a descriptor of the skeleton's (only) program, *setting*, 32 bits, in its first map. Raises OSError."""
     data_fd = bpf.map_of(skeleton.data)
     try:
         loader = bpf.prog_load_syscall(skeleton.insns, data_fd)
         try:
-            return _run(loader, skeleton)
+            return _run(loader, skeleton, setting)
         finally:
             os.close(loader)
     finally:
         os.close(data_fd)
 
 
-def _run(loader: int, skeleton: Skeleton) -> int:
+def _run(loader: int, skeleton: Skeleton, setting: int | None) -> int:
     size = _HEADER + skeleton.maps * _MAP_DESC + skeleton.programs * _PROG_DESC
     context = bpf.prog_run(loader, struct.pack("=I", size).ljust(size, b"\0"))
     maps = [fd for fd, in struct.iter_unpack("=i12x", context[_HEADER:size - skeleton.programs * _PROG_DESC])]
-    for fd in maps:
-        os.close(fd)
     program: int = struct.unpack("=i", context[size - _PROG_DESC:size])[0]
+    try:
+        if setting is not None:
+            bpf.map_update_elem(maps[0], struct.pack("=I", setting))
+    except OSError:
+        os.close(program)
+        raise
+    finally:
+        for fd in maps:
+            os.close(fd)
     return program

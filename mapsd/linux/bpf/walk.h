@@ -125,18 +125,22 @@ static __always_inline __u32 path_to(struct text *text, struct dentry *dentry, s
 static __always_inline bool user_path_of(struct file *file, struct path *path)
 {
 	struct super_block *sb;
+	struct path found;	/* where it is none, what lies behind the file is anything */
 
 	if (!bpf_core_field_exists(struct backing_file, user_path))
 		return false;
 	if (!(BPF_CORE_READ(file, f_mode) & (1u << 24 | 1u << 25)))
 		return false;
-	if (bpf_probe_read_kernel(path, sizeof(*path), (char *)file + bpf_core_field_offset(struct backing_file, user_path)))
+	if (bpf_probe_read_kernel(&found, sizeof(found), (char *)file + bpf_core_field_offset(struct backing_file, user_path)))
 		return false;
-	if (!path->mnt || !path->dentry)
+	if (!found.mnt || !found.dentry)
 		return false;
-	sb = BPF_CORE_READ(path->dentry, d_sb);
-	return sb && sb == BPF_CORE_READ(real_mount(path->mnt), mnt.mnt_sb) && sb != BPF_CORE_READ(file, f_inode, i_sb) &&
-	       BPF_CORE_READ(path->dentry, d_inode, i_sb) == sb;
+	sb = BPF_CORE_READ(found.dentry, d_sb);
+	if (!sb || sb != BPF_CORE_READ(real_mount(found.mnt), mnt.mnt_sb) || sb == BPF_CORE_READ(file, f_inode, i_sb) ||
+	    sb != BPF_CORE_READ(found.dentry, d_inode, i_sb))
+		return false;
+	*path = found;
+	return true;
 }
 
 #endif
