@@ -26,10 +26,7 @@ class Layer:
 
 @dataclass
 class Claim:
-    """What is true of one mapping. *path* is the user path, *below* the file's name in its layer now.
-
-    *moved* says that its upper copy was moved behind the overlay's back: no name or handle leads there.
-    """
+    """What is true of one mapping. *path* is the user path, *below* the file's name in its layer now."""
 
     about: str
     address: int
@@ -42,7 +39,6 @@ class Claim:
     path: str | None
     state: str = "current"
     gone: bool = False
-    moved: bool = False
     metadata: tuple[str, int] | None = None
     through: Sequence[tuple[str, int]] = field(default_factory=tuple)
 

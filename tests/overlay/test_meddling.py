@@ -68,7 +68,6 @@ def test_no_answer_is_wrong_when_a_layer_is_meddled_with(lab, mapper, kind, medd
         for claim in claims:
             if claim.layer is layer:
                 claim.gone, claim.below = name is None, f"d/{name}"
-                claim.moved = role == "upper" and name != "file"
         if written == "then written":
             write(scene, upper, claims)
         elif written == "then unlinked":
