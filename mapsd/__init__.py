@@ -2,15 +2,15 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mapsd.observe import lookup
+    from mapsd.session import Session, lookup
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "lookup"]
+_FROM = {"Session": "session", "lookup": "session"}  # public name: its module
+__all__ = ["Session", "__version__", "lookup"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the library when it is first asked for (PEP 562)."""
-    if name == "lookup":
-        from mapsd.observe import lookup  # noqa: PLC0415  (lazily, so that --version stays cheap)
-        return lookup
+    """Import a part of the library when it is first asked for (PEP 562), so that --version stays cheap."""
+    if name in _FROM:
+        return getattr(__import__(f"mapsd.{_FROM[name]}", fromlist=[name]), name)
     raise AttributeError(name)

@@ -7,8 +7,8 @@ from mapsd.linux.backingfile import BackingFile, open_backing
 from mapsd.linux.memory import Memory
 from mapsd.linux.views import SERVED
 from mapsd.model import Answer, ProcessAnswer, Refused, Vma
-from mapsd.observe import lookup
 from mapsd.resolve.source import FromFile, FromMemory, Group, Source, grouped, mapping_at, may_fault, source, steady
+from mapsd.session import lookup
 
 
 class Extraction(NamedTuple):

@@ -5,6 +5,8 @@ Paths are bytes. Addresses and offsets are in bytes, page numbers in pages.
 
 from mapsd.light import NamedTuple
 
+PROOFS = ("auto", "lookup", "page-frame", "build-id", "bpf")  # what may be asked for beyond names
+
 
 class DeviceId(NamedTuple):
     """A device number; maps prints it in hexadecimal, mountinfo in decimal."""

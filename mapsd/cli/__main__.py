@@ -2,10 +2,11 @@
 
 import sys
 
-from mapsd.errors import UsageError
+from mapsd.cli.command import Command, Option, helped, options
+from mapsd.errors import MapsdError, UsageError
 
 USAGE, FAILED = 2, 70  # 70: EX_SOFTWARE of sysexits.h
-# A command is the function `run` of the module of its name: words in, exit status and lines for stdout out.
+# A command is the module of its name: COMMAND says what may be asked, run() gives exit status and lines for stdout.
 COMMANDS = {
     "lookup": "the mappings of processes",
     "extract": "the bytes that a mapping really holds, as a file",
@@ -13,18 +14,8 @@ COMMANDS = {
     "unteach": "remove what teach pinned",
     "doctor": "what this kernel and your privileges let mapsd establish",
 }
-_HELP = """\
-usage: mapsd COMMAND …
-
-Which file does each mapping of a process really hold?
-
-commands:
-{commands}
-
-options:
-  -h, --help  this text
-  --version   the version"""
-_FLAGS = {"-h": "help", "--help": "help", "--version": "version"}
+ITSELF = Command("", "COMMAND", "", (Option(("--version",), "the version"),), ())
+_ABOUT = "Which file does each mapping of a process really hold?"
 
 
 def main(words: list[str] | None = None) -> int:
@@ -36,6 +27,9 @@ def main(words: list[str] | None = None) -> int:
     except UsageError as error:
         output.complain(str(error))
         return USAGE
+    except (MapsdError, OSError) as error:
+        output.complain(str(error))
+        return output.status_of(error)
     except KeyboardInterrupt:
         return output.interrupted()
 
@@ -43,26 +37,33 @@ def main(words: list[str] | None = None) -> int:
 def _answer(words: list[str]) -> tuple[int, list[str]]:
     if not words or words[0] not in COMMANDS:
         return 0, _about(words)
-    # Imported when chosen: --version needs none of it. importlib's own import would cost another 1 ms.
-    answer: tuple[int, list[str]] = __import__(f"mapsd.cli.{words[0]}", fromlist=["run"]).run(words[1:])
+    from mapsd.cli.arguments import parse  # noqa: PLC0415  (--version needs none of it)
+    # importlib's own import would cost another 1 ms.
+    module = __import__(f"mapsd.cli.{words[0]}", fromlist=["run"])
+    asked = parse(words[1:], module.COMMAND)
+    if "help" in asked.flags:
+        return 0, [helped(module.COMMAND)]
+    answer: tuple[int, list[str]] = module.run(asked)
     return answer
 
 
 def _about(words: list[str]) -> list[str]:
     from mapsd import __version__  # noqa: PLC0415  (rarely needed)
     from mapsd.cli.arguments import parse, quoted  # noqa: PLC0415  (rarely needed)
-    flags, _, operands = parse(words[:1], _FLAGS)
-    if operands:
-        raise UsageError(f"no such command: {quoted(operands[0])} (see mapsd --help)")
-    if not flags:
+    asked = parse(words[:1], ITSELF)
+    if asked.operands:
+        raise UsageError(f"no such command: {quoted(asked.operands[0])} (see mapsd --help)")
+    if not asked.flags:
         raise UsageError("a command is missing (see mapsd --help)")
-    return [overview() if "help" in flags else f"mapsd {__version__}"]
+    return [overview() if "help" in asked.flags else f"mapsd {__version__}"]
 
 
 def overview() -> str:
     """Return the help that names every command."""
-    rows = (f"  {name:<10}  {about} (mapsd {name} --help)" for name, about in COMMANDS.items())
-    return _HELP.format(commands="\n".join(rows))
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}  {about}" for name, about in COMMANDS.items())
+    return (f"usage: mapsd COMMAND …\n\n{_ABOUT}\n\ncommands:\n{rows}\n\n{options(ITSELF)}\n\n"
+            "mapsd COMMAND --help says what a command does, its options and its exit statuses.")
 
 
 if __name__ == "__main__":

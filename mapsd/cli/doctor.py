@@ -1,48 +1,35 @@
 """`mapsd doctor`: what this kernel and the caller's privileges let mapsd establish."""
 
-from mapsd.cli.arguments import parse, quoted
+from mapsd.cli.command import JSON, Asked, Command
 from mapsd.cli.output import FAILED, FOUND, complain
-from mapsd.errors import MapsdError, UsageError
+from mapsd.errors import MapsdError
 from mapsd.light import TYPE_CHECKING, Iterator, Sequence
 from mapsd.render import JsonObject, escaped, printable
 
 if TYPE_CHECKING:
     from mapsd.linux.doctor import Diagnosis, Finding
 
-HELP = """\
-usage: mapsd doctor [--json]
-
-What this kernel shows, which capabilities the caller has, which means of proof work, which do not
-and why, and what to do about it. Each is tried: on an overlay of mapsd's own, mounted in a mount
-namespace of its own that ends at once, where that is allowed; and on mapsd's own memory. No other
-process is looked at.
-
-options:
-  -J, --json  one JSON object
-  -h, --help  this text
-
-exit status: 0 examined, whatever was found, 2 not understood, 70 nothing can be examined (there is
-no /proc) or not written"""
-_FLAGS = {"-J": "json", "--json": "json", "-h": "help", "--help": "help"}
+COMMAND = Command(
+    "doctor", "",
+    "What this kernel shows, which capabilities the caller has, which means of proof work, which do not and why, "
+    "and what to do about it. Each is tried: on an overlay of mapsd's own, mounted in a mount namespace of its own "
+    "that ends at once, where that is allowed; and on mapsd's own memory. No other process is looked at.",
+    (JSON,),
+    ((0, "examined, whatever was found"), (70, "nothing can be examined (there is no /proc) or not written")))
 _WORKS = {True: "yes", False: "no", None: "?"}
 
 
-def run(words: list[str]) -> tuple[int, list[str]]:
+def run(asked: Asked) -> tuple[int, list[str]]:
     """Return the exit status and the lines to print; what failed is said on stderr."""
-    flags, _, operands = parse(words, _FLAGS)
-    if "help" in flags:
-        return FOUND, [HELP]
-    if operands:
-        raise UsageError(f"doctor takes no operand: {quoted(operands[0])} (see mapsd doctor --help)")
     from mapsd.linux import doctor  # noqa: PLC0415  (--help needs no machine)
     try:
-        return FOUND, _lines(doctor.examined(), flags)
+        return FOUND, _lines(doctor.examined(), asked.flags)
     except (MapsdError, OSError) as error:
         complain(f"this machine cannot be examined: {error}")
         return FAILED, []
 
 
-def _lines(found: "Diagnosis", flags: set[str]) -> list[str]:
+def _lines(found: "Diagnosis", flags: frozenset[str]) -> list[str]:
     if "json" not in flags:
         return list(map(printable, table(found)))
     import json  # noqa: PLC0415  (9 ms that the table does not need)

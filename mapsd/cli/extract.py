@@ -3,65 +3,43 @@
 import os
 import sys
 
-from mapsd.cli.arguments import address, parse, pid, quoted
-from mapsd.cli.output import FAILED, FOUND, complain, report, status_of
-from mapsd.errors import MapsdError, NotWritten, UsageError
+from mapsd.cli.arguments import address, pid, quoted
+from mapsd.cli.command import JSON, Asked, Command, Option
+from mapsd.cli.output import FAILED, FOUND, report
+from mapsd.errors import NotWritten, UsageError
 from mapsd.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mapsd.extraction import Extraction
 
-HELP = """\
-usage: mapsd extract [options] PID|self 0xADDRESS -o FILE
-
-Write what the mapping at an address really holds: the whole backing file where that is proven and
-has a name; else what the process has of it in memory, each part at its place in the file. The
-output is a new file that only its owner may read; it appears when it is whole. Size, SHA-256,
-build id and where the bytes came from are printed, with the parts that are missing (holes) and
-the pages of a private mapping that are the process's own and may differ from the file.
-
-Of memory that is no file's (heap, stack, anonymous, vdso) the one mapping is written. Memory comes
-in whole pages. To read a page of a file that is not in memory brings it there for the process, as if
-it had read it itself; --fault=never leaves such pages out. Nothing is read from a device's memory.
-
-options:
-  -o, --output=FILE  where to; - is stdout, and then what is printed goes to stderr
-  -f, --force        replace FILE where it is a regular file; links are never followed nor replaced
-  --fault=WHEN       bring pages into memory for the process: never, always, or auto (the default):
-                     not from a filesystem with a server (FUSE, NFS), which might never answer
-  --max-size=BYTES   refuse more than this; K, M, G and T may follow (default 4G)
-  -J, --json         print one JSON object
-  -h, --help         this text
-
-exit status: 0 written, 1 no such process, or nothing that can be extracted is at the address,
-2 not understood, 3 the process may not be read, 4 the process exited meanwhile, 70 not answered, not
-written, or other bytes meanwhile; only what went to stdout is then left"""
-_FLAGS = {"-J": "json", "--json": "json", "-f": "force", "--force": "force", "-h": "help",
-          "--help": "help"}
-_VALUES = {"-o": "output", "--output": "output", "--max-size": "max-size", "--fault": "fault"}
-_WHEN = ("auto", "never", "always")
+COMMAND = Command(
+    "extract", "PID|self 0xADDRESS -o FILE",
+    "Write what the mapping at an address really holds: the whole backing file where that is proven and has a "
+    "name; else what the process has of it in memory, each part at its place in the file. The output is a new file "
+    "that only its owner may read; it appears when it is whole. Size, SHA-256, build id and where the bytes came "
+    "from are printed, with the parts that are missing (holes) and the pages of a private mapping that are the "
+    "process's own and may differ from the file.\n\n"
+    "Of memory that is no file's (heap, stack, anonymous, vdso) the one mapping is written. Memory comes in whole "
+    "pages. To read a page of a file that is not in memory brings it there for the process, as if it had read it "
+    "itself; --fault=never leaves such pages out. Nothing is read from a device's memory.",
+    (Option(("-o", "--output"), "where to; - is stdout, and then what is printed goes to stderr", "FILE"),
+     Option(("-f", "--force"), "replace FILE where it is a regular file; links are never followed nor replaced"),
+     Option(("--fault",), "bring pages into memory for the process: never, always, or auto (the default): not from a "
+            "filesystem with a server (FUSE, NFS), which might never answer", "WHEN", ("auto", "never", "always")),
+     Option(("--max-size",), "refuse more than this; K, M, G and T may follow (default 4G)", "BYTES"),
+     JSON),
+    ((0, "written"), (1, "no such process, or nothing that can be extracted is at the address"),
+     (3, "the process may not be read"), (4, "the process exited meanwhile"),
+     (70, "not answered, not written, or other bytes meanwhile; only what went to stdout is then left")))
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _DEFAULT, _LOFF_MAX = "4G", (1 << 63) - 1
 
 
-def run(words: list[str]) -> tuple[int, list[str]]:
-    """Return the exit status and the lines to print; what failed is said on stderr."""
-    flags, values, operands = parse(words, _FLAGS, _VALUES)
-    if "help" in flags:
-        return FOUND, [HELP]
-    process, at = target(operands)
-    limit, path = size(values.get("max-size", _DEFAULT)), _output(values)
-    fault = values.get("fault", "auto")
-    if fault not in _WHEN:
-        raise UsageError(f"not one of {', '.join(_WHEN)}: {quoted(fault)}")
-    try:
-        return _extracted(process, at, (limit, fault), path, flags)
-    except MapsdError as error:
-        complain(str(error))
-        return status_of(error), []
-    except OSError as error:
-        complain(f"{process}: {error}")
-        return FAILED, []
+def run(asked: Asked) -> tuple[int, list[str]]:
+    """Return the exit status and the lines to print."""
+    process, at = target(asked.operands)
+    limit, path = size(asked.values.get("max-size", _DEFAULT)), _output(asked.values)
+    return _extracted(process, at, (limit, asked.values.get("fault", "auto")), path, asked.flags)
 
 
 def target(operands: list[str]) -> tuple[int, int]:
@@ -92,7 +70,7 @@ def _output(values: dict[str, str]) -> bytes | None:
 
 
 def _extracted(process: int, at: int, wish: tuple[int, str], path: bytes | None,
-               flags: set[str]) -> tuple[int, list[str]]:
+               flags: frozenset[str]) -> tuple[int, list[str]]:
     from mapsd.copying import Wish  # noqa: PLC0415  (--help needs no machine)
     from mapsd.extraction import extract  # noqa: PLC0415
     from mapsd.linux.outfile import OutFile  # noqa: PLC0415
@@ -115,7 +93,7 @@ def _stdout() -> int:
     return sys.stdout.fileno()
 
 
-def _lines(found: "Extraction", path: bytes | None, flags: set[str]) -> list[str]:
+def _lines(found: "Extraction", path: bytes | None, flags: frozenset[str]) -> list[str]:
     from mapsd.report import as_object, lines  # noqa: PLC0415
     if "json" not in flags:
         return list(lines(found, path))

@@ -2,29 +2,25 @@
 
 import mapsd
 from mapsd import render
-from mapsd.cli.arguments import address, parse, pid, quoted
+from mapsd.cli.arguments import address, pid, quoted
+from mapsd.cli.command import Asked, Command, Option
 from mapsd.cli.output import DENIED, FAILED, FOUND, GONE, NOTHING, complain, status_of
 from mapsd.errors import MapsdError, UsageError
 from mapsd.light import Callable
-from mapsd.model import Answer, ProcessAnswer
+from mapsd.model import PROOFS, Answer, ProcessAnswer
 
 _WORST = (FAILED, DENIED, GONE, NOTHING, FOUND)
-HELP = """\
-usage: mapsd lookup [--json | --ndjson] [--proof MEANS] PID|self [0xADDRESS…] …
-
-For every mapping: user path, state, layer and backing file. An address belongs to the process
-before it and selects the mapping that holds it.
-
-options:
-  -J, --json     one JSON object, an array for several processes
-  --ndjson       one JSON object a line
-  --proof MEANS  what may be asked beyond names: auto (the cheapest that is sufficient), lookup (nothing),
-                 or one of page-frame, build-id and bpf wherever it applies
-  -h, --help     this text
-
-exit status: 0 found, 1 no such process or no mapping holds the address, 2 not understood,
-3 the process may not be read, 4 the process exited meanwhile, 70 not answered or not written"""
-_FLAGS = {"-J": "json", "--json": "json", "--ndjson": "ndjson", "-h": "help", "--help": "help"}
+COMMAND = Command(
+    "lookup", "PID|self [0xADDRESS…] …",
+    "For every mapping: user path, state, layer and backing file. An address belongs to the process before it and "
+    "selects the mapping that holds it.",
+    (Option(("-J", "--json"), "one JSON object, an array for several processes"),
+     Option(("--ndjson",), "one JSON object a line"),
+     Option(("--proof",), "what may be asked beyond names: auto (the cheapest that is sufficient), lookup (nothing), "
+            "or one of page-frame, build-id and bpf wherever it applies", "MEANS", PROOFS)),
+    ((0, "found"), (1, "no such process or no mapping holds the address"), (3, "the process may not be read"),
+     (4, "the process exited meanwhile"), (70, "not answered or not written")),
+    (("json", "ndjson"),))
 Ask = Callable[[int, str], ProcessAnswer]
 AskOne = Callable[[int], ProcessAnswer]
 Target = tuple[int, list[int]]  # a process, and the addresses of it that were asked for (empty: all mappings)
@@ -34,18 +30,13 @@ def _live(process: int, proof: str) -> ProcessAnswer:
     return mapsd.lookup(process, proof)
 
 
-def run(words: list[str], ask: Ask = _live) -> tuple[int, list[str]]:
+def run(asked: Asked, ask: Ask = _live) -> tuple[int, list[str]]:
     """Return the worst exit status and the lines to print; what failed is said on stderr."""
-    flags, values, operands = parse(words, _FLAGS, {"--proof": "proof"})
-    if "help" in flags:
-        return FOUND, [HELP]
-    if {"json", "ndjson"} <= flags:
-        raise UsageError("--json and --ndjson exclude each other")
-    asked = targets(operands)
-    proof = values.get("proof", "auto")
-    statuses, answers = zip(*(_answered(lambda process: ask(process, proof), *target) for target in asked), strict=True)
+    flags, wanted = asked.flags, targets(asked.operands)
+    proof = asked.values.get("proof", "auto")
+    statuses, answers = zip(*(_answered(lambda process: ask(process, proof), *one) for one in wanted), strict=True)
     found = [answer for answer in answers if answer is not None]
-    return min(statuses, key=_WORST.index), _lines(flags, found, several=len(asked) > 1)
+    return min(statuses, key=_WORST.index), _lines(flags, found, several=len(wanted) > 1)
 
 
 def targets(operands: list[str]) -> list[Target]:
@@ -89,7 +80,7 @@ def _holds(mapping: Answer, byte: int) -> bool:
     return mapping.vma.start <= byte < mapping.vma.end
 
 
-def _lines(flags: set[str], answers: list[ProcessAnswer], *, several: bool) -> list[str]:
+def _lines(flags: frozenset[str], answers: list[ProcessAnswer], *, several: bool) -> list[str]:
     if not flags:
         return [line for answer in answers for line in (*_title(answer, several=several), *render.table(answer))]
     import json  # noqa: PLC0415  (9 ms that the table does not need)

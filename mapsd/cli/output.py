@@ -10,7 +10,7 @@ from mapsd.render import printable
 FOUND, NOTHING, DENIED, GONE, FAILED = 0, 1, 3, 4, 70
 
 
-def status_of(error: MapsdError) -> int:
+def status_of(error: MapsdError | OSError) -> int:
     """Return the exit status of a failure."""
     match error:
         case AccessDenied():

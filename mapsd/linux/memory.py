@@ -10,8 +10,9 @@ from bisect import bisect
 from mapsd.errors import KernelLacks, NotExtracted, ProcessGone
 from mapsd.light import Sequence
 from mapsd.linux.procfs import ProcFs
+from mapsd.linux.threads import living_thread
 from mapsd.model import Vma
-from mapsd.parse import pages, smaps, stat
+from mapsd.parse import pages, smaps
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 CHUNK = 1 << 18  # bytes
@@ -102,17 +103,8 @@ def _unless_lacking() -> None:
 
 
 def _living_thread(pid: int) -> int | None:
-    """Return a thread that has the memory, None where the leader has it: one that has exited has none."""
     process = ProcFs(pid)
     try:
-        if process.stat().state not in "ZX":
-            return None
-        for thread in process.threads():
-            try:
-                if stat.parse(process.text(f"task/{thread}/stat")).state not in "ZX":
-                    return thread
-            except ProcessGone:
-                continue
-        return None
+        return living_thread(process, process.stat())
     finally:
         process.close()

@@ -4,8 +4,6 @@ from mapsd.light import Callable, NamedTuple
 from mapsd.model import Evidence, Vma
 from mapsd.ports import BuildIds, FileRef, PageFrames, VmFiles
 
-PROOFS = ("auto", "lookup", "page-frame", "build-id", "bpf")
-
 
 class Said(NamedTuple):
     """What one of the means said of a mapping and a candidate: "same", "different" or "silent", and why."""

@@ -11,6 +11,8 @@ import pytest
 from mapsd import __version__
 from mapsd import lookup as lookup_self
 from mapsd.cli import __main__, lookup
+from mapsd.cli.arguments import parse
+from mapsd.cli.command import helped
 from mapsd.errors import AccessDenied, KernelLacks, ParseError, ProcessGone
 from mapsd.model import ProcessAnswer
 from tests.cli.command import BOUND, CHECKOUT, MAPSD, child, mapped, mapsd, said, until
@@ -63,11 +65,24 @@ def test_it_helps(words):
     assert done.stdout.startswith(b"usage: mapsd ")
 
 
-def test_the_help_names_every_option_and_every_status():
-    spellings = [*lookup._FLAGS, *__main__._FLAGS]
-    assert all(spelling in lookup.HELP + __main__.overview() for spelling in spellings)
-    for status in (lookup.FOUND, lookup.NOTHING, __main__.USAGE, lookup.DENIED, lookup.GONE, __main__.FAILED):
-        assert f"{status} " in lookup.HELP[lookup.HELP.index("exit status"):]
+@pytest.mark.parametrize("name", __main__.COMMANDS)
+def test_every_command_helps_with_its_own_words(name):
+    command = __import__(f"mapsd.cli.{name}", fromlist=["COMMAND"]).COMMAND
+    done = run(name, "--help")
+    assert said(done) == (0, "")
+    text = done.stdout.decode()
+    assert text == helped(command) + "\n"
+    assert text.startswith(f"usage: mapsd {name}")
+    assert max(map(len, text.splitlines())) <= 100
+    assert next(status for status, _ in command.every_status) == 0
+    assert {status for status, _ in command.statuses} <= {0, 1, 3, 4, 70}
+
+
+def test_the_overview_names_every_command_and_option():
+    text = run("--help").stdout.decode()
+    assert all(f"  {name} " in text for name in __main__.COMMANDS)
+    assert all(spelling in text for option in __main__.ITSELF.every_option for spelling in option.names)
+    assert max(map(len, text.splitlines())) <= 100
 
 
 def test_two_hyphens_end_the_options():
@@ -118,7 +133,7 @@ def test_a_stream_without_the_characters_is_no_failure(tmp_path):
 def test_a_failure_of_the_library_is_one_line_and_status_70(failure, capfd):
     def fails(_: int, __: str) -> None:
         raise failure
-    assert lookup.run(["1", "1", "--json"], fails) == (70, ["[]"])
+    assert lookup.run(parse(["1", "1", "--json"], lookup.COMMAND), fails) == (70, ["[]"])
     out, err = capfd.readouterr()
     assert (out, err.count("\n"), err.replace("\n", "").isprintable()) == ("", 2, True)
     assert err.startswith("mapsd: ")
@@ -134,7 +149,8 @@ def test_of_several_statuses_the_worst_wins(statuses, worst, capfd):
         if status == 7:
             return found
         raise failures[status]
-    assert lookup.run([str(status or 7) for status in statuses], ask)[0] == worst
+    words = [str(status or 7) for status in statuses]
+    assert lookup.run(parse(words, lookup.COMMAND), ask)[0] == worst
     assert capfd.readouterr().err.count("mapsd: ") == sum(status != 0 for status in statuses)
 
 
