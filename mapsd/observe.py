@@ -4,7 +4,7 @@ import os
 import time
 
 from mapsd.errors import UsageError
-from mapsd.light import NamedTuple
+from mapsd.light import NamedTuple, Sequence
 from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.linux.buildid import LiveBuildIds
 from mapsd.linux.machine import LiveMachine
@@ -35,21 +35,21 @@ def checked(proof: str) -> str:
     return proof
 
 
-def observe(pid: int, thread: int | None, asking: Asking) -> ProcessAnswer:
-    """Return every mapping of a process, as its leader or *thread* sees it.
+def observe(pid: int, thread: int | None, asking: Asking, addresses: Sequence[int] | None = None) -> ProcessAnswer:
+    """Return every mapping of a process, or those that hold one of *addresses*, as its leader or *thread* sees it.
 
     Raises ProcessGone, AccessDenied, ParseError.
     """
     process, line = answering(pid, thread)
     try:
-        return _observe(process, line, asking)
+        return _observe(process, line, asking, addresses)
     finally:
         process.close()
 
 
-def _observe(process: ProcFs, line: stat.Stat, asking: Asking) -> ProcessAnswer:
+def _observe(process: ProcFs, line: stat.Stat, asking: Asking, addresses: Sequence[int] | None) -> ProcessAnswer:
     known: dict[Vma, Answer] = {}
-    memory = Memory(process)
+    memory = Memory(process, addresses)
     try:
         before, vmas = read(process), memory.vmas()
         if vmas:

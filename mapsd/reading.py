@@ -4,9 +4,10 @@ import os
 import time
 
 from mapsd.errors import ParseError, ProcessGone
-from mapsd.light import NamedTuple
+from mapsd.light import NamedTuple, Sequence
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.procfs import ProcFs
+from mapsd.located import holding
 from mapsd.model import FileFacts, ProcessFacts, Skipped, Vma
 from mapsd.parse import maps, mountinfo, stat
 from mapsd.resolve.mounts import MountTable
@@ -74,9 +75,12 @@ class Memory:
     So two readings are of one program, even where the process executes others in between and comes back to the first.
     """
 
-    def __init__(self, process: ProcFs) -> None:
-        """Open the maps of a process. Raises ProcessGone, AccessDenied."""
-        self._process, self._had, self.gone = process, False, False
+    def __init__(self, process: ProcFs, addresses: Sequence[int] | None = None) -> None:
+        """Open the maps of a process, of which only what holds *addresses* is wanted (None: all).
+
+        Raises ProcessGone, AccessDenied.
+        """
+        self._process, self._addresses, self._had, self.gone = process, addresses, False, False
         self._fd = process.opened_maps()
 
     def close(self) -> None:
@@ -90,13 +94,14 @@ class Memory:
         self._fd, self._had, self.gone = renewed, False, False
 
     def vmas(self) -> list[Vma]:
-        """Return the mappings, none where the memory is *gone* or the process has none."""
+        """Return the wanted mappings, none where the memory is *gone* or the process has none."""
         for _ in range(ATTEMPTS):
             text = self._process.reread(self._fd)
             self.gone = self._had and not text
             self._had = self._had or bool(text)
             try:
-                return maps.parse(text)
+                vmas = maps.parse(text)
+                return vmas if self._addresses is None else holding(vmas, self._addresses)
             except ParseError as error:
                 torn = error
         raise torn

@@ -1,7 +1,8 @@
 """Many questions that share what they may share: how another program embeds mapsd."""
 
-from mapsd.light import TYPE_CHECKING
+from mapsd.light import TYPE_CHECKING, Sequence
 from mapsd.linux.bpf.iterator import VmFileIterator
+from mapsd.located import Located, located
 from mapsd.model import ProcessAnswer
 from mapsd.observe import Asking, checked, observe
 
@@ -46,6 +47,14 @@ class Session:
         capability) and ParseError (a text in a form nobody knows).
         """
         return observe(pid, thread, self._asking)
+
+    def locate(self, pid: int, addresses: Sequence[int], thread: int | None = None) -> tuple[Located, ...]:
+        """Return each address of a process, in the order given, with its mapping and its offset in the file.
+
+        They are answered by one lookup of the mappings that hold them, so all are of one moment. Raises what lookup()
+        raises.
+        """
+        return located(observe(pid, thread, self._asking, addresses).mappings, addresses)
 
 
 def lookup(pid: int, proof: str = "auto", thread: int | None = None) -> ProcessAnswer:

@@ -29,3 +29,12 @@ def test_the_benchmark_of_the_taught_file_prints_the_ratio(checkout):
     assert re.findall(r"^(files on .*): ratio \d+\.\d\d$", done.stdout, re.MULTILINE) == [
         "files on no overlay", "files on an overlay"]
     assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_the_benchmark_of_addresses_locates_each_of_them(checkout):
+    if os.geteuid() != 0 or shutil.which("gcc") is None:
+        missing("overlay", "needs root to mount overlays, and gcc")
+    done = subprocess.run([checkout / "bench/addresses.py", "500"], capture_output=True, text=True, check=False,
+                          timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(re.findall(r"^ +\d+ addresses a second$", done.stdout, re.MULTILINE)) == 5

@@ -3,7 +3,7 @@
 from mapsd.model import Absent, Answer, Backing, Evidence, FileFacts, Found, Layer, Mount, OverlayOptions, Vma
 from mapsd.parse.maps import kind_of
 from mapsd.parse.overlay_xattrs import OVERLAY_FID
-from mapsd.resolve import nested, stacked
+from mapsd.resolve import stacked
 from mapsd.resolve.assemble import assemble
 from mapsd.resolve.backing import decide
 from mapsd.resolve.candidates import Candidates, candidates
@@ -47,6 +47,7 @@ class Resolver:
         if place.verdict == "nowhere":
             return self.assemble(vma, place._replace(verdict="detached"), self.unmounted(vma, place))
         if place.verdict == "private":
+            from mapsd.resolve import nested  # noqa: PLC0415  (an overlay on an overlay is rare)
             return nested.answer(vma, place, self)
         mount = place.mount or self.mount_of(vma)
         if mount is None or place.facts is None or mount.fs_type != OVERLAY:

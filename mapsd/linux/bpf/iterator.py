@@ -4,12 +4,14 @@ import errno
 import os
 
 from mapsd.errors import ParseError
-from mapsd.light import Iterator
-from mapsd.linux import capabilities, ownoverlay
-from mapsd.linux.bpf import bpf, skeleton
+from mapsd.light import TYPE_CHECKING, Iterator
+from mapsd.linux import capabilities
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.model import Held, Refused
 from mapsd.parse import held, maps
+
+if TYPE_CHECKING:
+    from mapsd.linux.ownoverlay import Own
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 BYTES_READ = 1 << 28
@@ -55,6 +57,7 @@ class VmFileIterator:
         return self.refused or self._read(pid)
 
     def _load(self) -> None:
+        from mapsd.linux.bpf import skeleton  # noqa: PLC0415  (most lookups load nothing)
         try:
             self._program = skeleton.load(skeleton.read("held"))
         except OSError as error:
@@ -71,11 +74,13 @@ class VmFileIterator:
     def _read(self, pid: int) -> "Records":
         if self._program is None:
             return Records(b"")
+        from mapsd.linux.bpf import bpf  # noqa: PLC0415
         with opened(bpf.link_create(self._program, pid)) as link, opened(bpf.iter_create(link)) as fd:
             return Records(b"".join(_chunks(fd)))
 
     def _fails(self) -> str:
         """Return what is wrong with the program on this kernel: on an overlay of our own, else on our own mappings."""
+        from mapsd.linux import ownoverlay  # noqa: PLC0415
         try:
             own = ownoverlay.made()
         except OSError:
@@ -119,7 +124,7 @@ def _own_pid_is_wrong() -> str:
     return "" if same else "/proc numbers processes in another pid namespace than ours"
 
 
-def _wrong(own: ownoverlay.Own, seen: Records) -> str:
+def _wrong(own: "Own", seen: Records) -> str:
     before, after, lower, upper = (seen.at(address) for address in own)
     if before is None or after is None or lower is None or upper is None:
         return "mappings of an overlay are missing"
