@@ -82,7 +82,11 @@ def test_a_session_that_was_closed_can_be_asked_again():
 
 def test_a_session_loads_its_program_once(monkeypatch):
     loads = []
-    monkeypatch.setattr(VmFileIterator, "_load", lambda self: loads.append(setattr(self, "refused", Refused("not here"))))
+
+    def load(self: VmFileIterator) -> None:
+        loads.append(self)
+        self.refused = Refused("not here")
+    monkeypatch.setattr(VmFileIterator, "_load", load)
     with mapsd.Session("bpf") as session:
         iterator = session._asking.iterator
         for _ in range(3):
