@@ -5,9 +5,12 @@ MapsdError
 ├─ ProcessGone(pid)                   exited, or the pid was reused
 ├─ AccessDenied(what, needs)          the capability that is missing
 ├─ KernelLacks(feature)               the running kernel has no such call
+├─ MachineUnknown(machine, bits)      the machine's system calls are not known
 ├─ NothingHeld(pid, reason)           there are no bytes to extract at an address
 ├─ NotExtracted(what, reason)         the bytes could not be read, or were others meanwhile
 ├─ NotWritten(path, reason)           the output could not be made
+├─ NoContainer(step, reason, denied)  a container of our own could not be made
+├─ NoAuthority(reason)               who may see what cannot be established: the daemon does not start
 └─ UsageError(message)                command line input
 """
 
@@ -26,11 +29,12 @@ class ParseError(MapsdError):
 
 
 class ProcessGone(MapsdError):
-    """The process exited, or its pid never existed."""
+    """The process exited, or its pid never existed; or it has no such thread."""
 
-    def __init__(self, pid: int, *, seen: bool) -> None:
-        """Keep the pid, and whether the process was seen alive before."""
-        super().__init__(f"{pid}: process exited during the lookup" if seen else f"{pid}: no such process")
+    def __init__(self, pid: int, *, seen: bool, thread: int | None = None) -> None:
+        """Keep the pid, and whether the process was seen alive before; *thread* is the one that it does not have."""
+        missing = "no such process" if thread is None else f"no thread {thread}"
+        super().__init__(f"{pid}: process exited during the lookup" if seen else f"{pid}: {missing}")
         self.pid, self.seen = pid, seen
 
 
@@ -50,6 +54,15 @@ class KernelLacks(MapsdError):
         """Keep the name of the call."""
         super().__init__(f"this kernel has no {feature}")
         self.feature = feature
+
+
+class MachineUnknown(MapsdError):
+    """The numbers of this machine's system calls are not known."""
+
+    def __init__(self, machine: str, bits: int) -> None:
+        """Keep the machine, as uname(2) has it, and the size of the interpreter's addresses in bits."""
+        super().__init__(f"mapsd knows the system calls of x86_64, aarch64 and riscv64, not of {machine}, {bits} bit")
+        self.machine, self.bits = machine, bits
 
 
 class NothingHeld(MapsdError):
@@ -77,6 +90,24 @@ class NotWritten(MapsdError):
         """Keep the output's path and what stood in the way."""
         super().__init__(f"cannot write {path.decode('utf-8', 'backslashreplace')}: {reason}")
         self.path, self.reason = path, reason
+
+
+class NoContainer(MapsdError):
+    """A container of our own could not be made."""
+
+    def __init__(self, step: str, reason: str, *, denied: bool) -> None:
+        """Keep what was to be done, what stood in the way with what would help, and whether it was forbidden."""
+        super().__init__(f"{step}: {reason}")
+        self.step, self.reason, self.denied = step, reason, denied
+
+
+class NoAuthority(MapsdError):
+    """Who may see what cannot be asked of the kernel here."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep what is missing."""
+        super().__init__(f"who may see which process cannot be established: {reason}")
+        self.reason = reason
 
 
 class UsageError(MapsdError):

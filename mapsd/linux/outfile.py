@@ -11,9 +11,9 @@ import os
 import stat
 
 from mapsd.errors import NotWritten
+from mapsd.linux import numbers
 
 RENAME_NOREPLACE = 1
-_SYS_RENAMEAT2 = {"x86_64": 316, "aarch64": 276, "riscv64": 276}
 _NO_TMPFILE = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
 _NO_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _ZEROS = bytes(1 << 18)
@@ -126,8 +126,7 @@ def _new_name() -> bytes:
 
 def _rename_unless_taken(directory: int, old: bytes, new: bytes) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    number = _SYS_RENAMEAT2[os.uname().machine]
-    if libc.syscall(number, directory, old, directory, new, RENAME_NOREPLACE) == -1:
+    if libc.syscall(numbers.of("renameat2"), directory, old, directory, new, RENAME_NOREPLACE) == -1:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 

@@ -5,6 +5,7 @@ import os
 import struct
 
 from mapsd.light import NamedTuple
+from mapsd.linux import numbers
 from mapsd.model import DeviceId, Handle
 
 AT_FDCWD = -100
@@ -14,8 +15,6 @@ AT_HANDLE_FID = 0x200
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH, RESOLVE_IN_ROOT = 1, 2, 4, 8, 16
 STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID, STATX_MNT_ID_UNIQUE = 0x7FF, 0x800, 0x1000, 0x4000
 PROT_READ, MAP_SHARED, MADV_POPULATE_READ = 1, 1, 22
-_SYS_STATX = {"x86_64": 332, "aarch64": 291, "riscv64": 291}
-_SYS_OPENAT2, _SYS_STATMOUNT = 437, 457
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -36,7 +35,7 @@ def _check(result: int) -> int:
 def openat2(dirfd: int, path: bytes, flags: int, resolve: int) -> int:
     """Open *path* below *dirfd* (openat2(2), Linux 5.6) and return the descriptor."""
     how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, resolve)
-    return _check(_libc.syscall(_SYS_OPENAT2, dirfd, path, how, ctypes.c_size_t(len(how))))
+    return _check(_libc.syscall(numbers.of("openat2"), dirfd, path, how, ctypes.c_size_t(len(how))))
 
 
 class Statx(NamedTuple):
@@ -56,7 +55,6 @@ class Statx(NamedTuple):
     changed: int
 
 
-_MACHINE = os.uname().machine
 _SECOND = 10**9
 _STATX = struct.Struct("=I12xI8xH2xQQ32xqI4xqI20xIIIIQ")
 
@@ -65,8 +63,7 @@ def statx(dirfd: int, mask: int = STATX_MNT_ID) -> Statx:
     """Return what the descriptor *dirfd* is; a server behind its filesystem is not asked. See statx(2)."""
     buffer = ctypes.create_string_buffer(256)
     wanted = STATX_BASIC_STATS | STATX_BTIME | mask
-    _check(_libc.syscall(_SYS_STATX[_MACHINE], dirfd, b"", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, wanted,
-                         buffer))
+    _check(_libc.syscall(numbers.of("statx"), dirfd, b"", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, wanted, buffer))
     (got, nlink, mode, inode, size, born, born_ns, changed, changed_ns,
      rmajor, rminor, major, minor, mount_id) = _STATX.unpack_from(buffer)
     return Statx(mode, inode, size, nlink, DeviceId(major, minor), DeviceId(rmajor, rminor),
@@ -94,7 +91,7 @@ def statmount(unique_id: int, namespace_id: int, mask: int, size: int) -> bytes:
     """Return struct statmount and its strings for a mount of a namespace (Linux 6.11). See statmount(2)."""
     request = struct.pack("IIQQQ", 32, 0, unique_id, mask, namespace_id)
     buffer = ctypes.create_string_buffer(size)
-    _check(_libc.syscall(_SYS_STATMOUNT, request, buffer, ctypes.c_size_t(size), 0))
+    _check(_libc.syscall(numbers.of("statmount"), request, buffer, ctypes.c_size_t(size), 0))
     return buffer.raw
 
 
@@ -106,6 +103,16 @@ def mount(source: bytes, target: bytes, fs_type: bytes | None, flags: int = 0, d
 def unshare(flags: int) -> None:
     """Leave namespaces that the calling thread shares. See unshare(2)."""
     _check(_libc.unshare(flags))
+
+
+def pivot_root(new_root: bytes, put_old: bytes) -> None:
+    """Make another mount the root of the mount namespace. See pivot_root(2)."""
+    _check(_libc.pivot_root(new_root, put_old))
+
+
+def umount2(target: bytes, flags: int) -> None:
+    """Unmount a filesystem. See umount2(2)."""
+    _check(_libc.umount2(target, flags))
 
 
 def mmap_page(fd: int, offset: int, length: int) -> int:

@@ -4,7 +4,8 @@ import ctypes
 import os
 import struct
 
-_SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
+from mapsd.linux import numbers
+
 _MAP_CREATE, _MAP_UPDATE_ELEM, _PROG_LOAD, _OBJ_PIN, _PROG_RUN, _LINK_CREATE, _ITER_CREATE = 0, 2, 5, 6, 10, 28, 33
 _MAP_TYPE_ARRAY, _PROG_TYPE_SYSCALL, _F_SLEEPABLE, _TRACE_ITER = 2, 31, 1 << 4, 28
 
@@ -13,8 +14,7 @@ _libc.syscall.restype = ctypes.c_long
 
 
 def _bpf(command: int, attributes: ctypes.Array[ctypes.c_char]) -> int:
-    result = int(_libc.syscall(_SYS_BPF.get(os.uname().machine, -1), command, attributes,
-                               ctypes.c_size_t(len(attributes))))
+    result = int(_libc.syscall(numbers.of("bpf"), command, attributes, ctypes.c_size_t(len(attributes))))
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

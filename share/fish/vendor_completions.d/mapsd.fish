@@ -1,0 +1,121 @@
+# fish completion of mapsd, made by bin/build-share.
+
+function __mapsd_at -a command operator place -d 'Whether this is a word of a command, and which operand (-eq 0: the first)'
+    set -l words (commandline -opc)
+    set -e words[1]
+    if test -z "$command"
+        test (count $words) -eq 0
+        return
+    end
+    test "$words[1]" = "$command"
+    or return
+    test -z "$place"
+    or test (__mapsd_operands $words) $operator $place
+end
+
+function __mapsd_operands -a command -d 'How many of the words after a command are operands'
+    # $__mapsd_valued: each command with each option that takes the next word
+    set -l found 0
+    set -l option
+    for word in $argv[2..]
+        if test "$option" = --
+            set found (math $found + 1)
+        else if test -n "$option"
+            set option
+        else if test "$word" = --; or contains -- "$command $word" $__mapsd_valued
+            set option $word
+        else if string match -q -- '--*' $word
+            continue
+        else if string match -qr -- '^-.' $word
+            # -abc VALUE
+            contains -- "$command -"(string sub -s -1 -- $word) $__mapsd_valued
+            and set option $word
+        else
+            set found (math $found + 1)
+        end
+    end
+    echo $found
+end
+
+function __mapsd_processes -d 'PIDs and names'
+    sh -c 'grep -H "" /proc/[0-9]*/comm 2>/dev/null' | string replace -rf '^/proc/(\d+)/comm:(.*)$' '$1\t$2'
+end
+
+function __mapsd_list -d 'Words with commas between them, after those that are there'
+    set -l before (commandline -ct | string match -rg '^(?:--[^=]*=)?(\+?(?:.*,)?)')
+    printf '%s\n' $before$argv
+end
+
+complete -c mapsd -f
+
+set -g __mapsd_valued 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'explain --proof' 'fds --proof' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size'
+complete -c mapsd -n '__mapsd_at ""' -l version -d 'the version'
+complete -c mapsd -n '__mapsd_at ""' -s h -l help -d 'this text'
+
+complete -c mapsd -n '__mapsd_at ""' -a demo -d 'a container of its own in which a library is copied up: the idea in ten seconds'
+complete -c mapsd -n '__mapsd_at "demo"' -s h -l help -d 'this text'
+
+complete -c mapsd -n '__mapsd_at ""' -a lookup -d 'the mappings of processes'
+complete -c mapsd -n '__mapsd_at "lookup"' -l all -d 'every process that can be seen; those that exit or may not be read are counted on stderr'
+complete -c mapsd -n '__mapsd_at "lookup"' -l thread -x -d 'as this thread of the one process sees it, which may have a mount namespace or a root of its own'
+complete -c mapsd -n '__mapsd_at "lookup"' -l state -x -a '(__mapsd_list current copied-up replaced deleted covered detached unreachable unknown)' -d 'only mappings in one of these states, parted by commas'
+complete -c mapsd -n '__mapsd_at "lookup"' -l overlay-only -d 'only mappings of files on an overlay, or that may be'
+complete -c mapsd -n '__mapsd_at "lookup"' -l files -d 'one row a file, for all its mappings that have the same answer'
+complete -c mapsd -n '__mapsd_at "lookup"' -s o -l output -x -a '(__mapsd_list PID NAME UID EXE ROOT MOUNT_NAMESPACE ADDRESS START END SIZE PERMS OFFSET MAPPINGS KIND SHOWN SHOWN_DEVICE SHOWN_INODE USER_PATH HOST_PATH OPENABLE_PATH MOUNT MOUNT_ID MOUNT_DEVICE FS_TYPE BACKING BACKING_DEVICE BACKING_INODE BACKING_FS_TYPE LAYER LAYER_PATH METADATA THROUGH STATE CONFIDENCE PROOF EVIDENCE BUILD_ID REASON NEEDS)' -d 'these columns, parted by commas; +COLUMN,… adds to the default'
+complete -c mapsd -n '__mapsd_at "lookup"' -l output-all -d 'every column'
+complete -c mapsd -n '__mapsd_at "lookup"' -l list-columns -d 'the columns and what each means'
+complete -c mapsd -n '__mapsd_at "lookup"' -s n -l noheadings -d 'no headings'
+complete -c mapsd -n '__mapsd_at "lookup"' -s r -l raw -d 'exact values parted by one blank, empty where there is none; blanks, control bytes and backslashes in them are \\xHH'
+complete -c mapsd -n '__mapsd_at "lookup"' -s 0 -l null -d 'exact values, each ended by a NUL byte, no headings'
+complete -c mapsd -n '__mapsd_at "lookup"' -l format -x -a 'table json ndjson proc' -d 'table, json, ndjson, or proc: the text of /proc/PID/maps with user paths, and as the kernel printed it where they are not established'
+complete -c mapsd -n '__mapsd_at "lookup"' -s J -l json -d 'one JSON object, an array for several processes'
+complete -c mapsd -n '__mapsd_at "lookup"' -l ndjson -d 'one JSON object a line'
+complete -c mapsd -n '__mapsd_at "lookup"' -l proof -x -a 'auto lookup page-frame build-id bpf' -d 'what may be asked beyond names: auto (the cheapest that is sufficient), lookup (nothing), or one of page-frame, build-id and bpf wherever it applies'
+complete -c mapsd -n '__mapsd_at "lookup"' -l color -a 'auto always never' -d 'auto (on a terminal, unless NO_COLOR is set), always or never'
+complete -c mapsd -n '__mapsd_at "lookup"' -l no-pager -d 'no pager'
+complete -c mapsd -n '__mapsd_at "lookup"' -s h -l help -d 'this text'
+complete -c mapsd -n '__mapsd_at "lookup" -ge 0' -k -a 'self (__mapsd_processes)' -d 'PID|self 0xADDRESS'
+
+complete -c mapsd -n '__mapsd_at ""' -a explain -d 'how one answer was reached, step by step'
+complete -c mapsd -n '__mapsd_at "explain"' -l proof -x -a 'auto lookup page-frame build-id bpf' -d 'what may be asked beyond names, as for mapsd lookup'
+complete -c mapsd -n '__mapsd_at "explain"' -s J -l json -d 'print one JSON object'
+complete -c mapsd -n '__mapsd_at "explain"' -s h -l help -d 'this text'
+complete -c mapsd -n '__mapsd_at "explain" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
+complete -c mapsd -n '__mapsd_at "explain" -ge 1' -k -F -d '0xADDRESS|PATH'
+
+complete -c mapsd -n '__mapsd_at ""' -a fds -d 'what exe, cwd, root and every file descriptor open'
+complete -c mapsd -n '__mapsd_at "fds"' -s J -l json -d 'one JSON object, an array for several processes'
+complete -c mapsd -n '__mapsd_at "fds"' -l ndjson -d 'one JSON object a line'
+complete -c mapsd -n '__mapsd_at "fds"' -l proof -x -a 'auto lookup page-frame bpf' -d 'what may be asked beyond names: auto (the cheapest that is sufficient), lookup (nothing), or one of page-frame and bpf wherever it applies'
+complete -c mapsd -n '__mapsd_at "fds"' -s h -l help -d 'this text'
+complete -c mapsd -n '__mapsd_at "fds" -ge 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
+
+complete -c mapsd -n '__mapsd_at ""' -a layers -d 'the overlays that a process sees, and their layers'
+complete -c mapsd -n '__mapsd_at "layers"' -s J -l json -d 'print one JSON object'
+complete -c mapsd -n '__mapsd_at "layers"' -s h -l help -d 'this text'
+complete -c mapsd -n '__mapsd_at "layers" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
+
+complete -c mapsd -n '__mapsd_at ""' -a which -d 'which layer\'s file a path opens, and what it hides'
+complete -c mapsd -n '__mapsd_at "which"' -s J -l json -d 'print one JSON object'
+complete -c mapsd -n '__mapsd_at "which"' -s h -l help -d 'this text'
+complete -c mapsd -n '__mapsd_at "which" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
+complete -c mapsd -n '__mapsd_at "which" -eq 1' -k -F -d 'PATH'
+
+complete -c mapsd -n '__mapsd_at ""' -a extract -d 'the bytes that a mapping really holds, as a file'
+complete -c mapsd -n '__mapsd_at "extract"' -s o -l output -r -F -d 'where to; - is stdout, and then what is printed goes to stderr'
+complete -c mapsd -n '__mapsd_at "extract"' -s f -l force -d 'replace FILE where it is a regular file; links are never followed nor replaced'
+complete -c mapsd -n '__mapsd_at "extract"' -l fault -x -a 'auto never always' -d 'bring pages into memory for the process: never, always, or auto (the default): not from a filesystem with a server (FUSE, NFS), which might never answer'
+complete -c mapsd -n '__mapsd_at "extract"' -l max-size -x -d 'refuse more than this; K, M, G and T may follow (default 4G)'
+complete -c mapsd -n '__mapsd_at "extract"' -s J -l json -d 'print one JSON object'
+complete -c mapsd -n '__mapsd_at "extract"' -s h -l help -d 'this text'
+complete -c mapsd -n '__mapsd_at "extract" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
+
+complete -c mapsd -n '__mapsd_at ""' -a teach -d 'pin an iterator whose text says what maps does not'
+complete -c mapsd -n '__mapsd_at "teach"' -s h -l help -d 'this text'
+
+complete -c mapsd -n '__mapsd_at ""' -a unteach -d 'remove what teach pinned'
+complete -c mapsd -n '__mapsd_at "unteach"' -s h -l help -d 'this text'
+
+complete -c mapsd -n '__mapsd_at ""' -a doctor -d 'what this kernel and your privileges let mapsd establish'
+complete -c mapsd -n '__mapsd_at "doctor"' -s J -l json -d 'print one JSON object'
+complete -c mapsd -n '__mapsd_at "doctor"' -s h -l help -d 'this text'
