@@ -160,8 +160,41 @@ class Backing(NamedTuple):
     metadata: "Backing | None" = None
 
 
+class Trail(NamedTuple):
+    """What the rules had before them when they gave an answer: for an explanation, never for a decision.
+
+    *verdict* is what became of the name (see mapsd.resolve.scene.Place), *unnamed* why that is not known. *mapped*
+    is the file by that name, *source* what led to it: "link" (map_files), "path" (the link may not be followed),
+    "dentries" (the kernel's own, by BPF), or nothing. *opened* is what the path opens where that is another file or
+    none, *over* the mount that covers it. *nested* says that the kernel prints the name that a layer, itself an
+    overlay, has for the file.
+
+    *layers* are those of the overlay; *candidates* the files that the mapping could hold, *copy* whether an upper copy
+    with data of its own exists (yes, no, unknown because of *doubt*; empty: nobody asked). *rule* says how one of them
+    was chosen: "only" (there was no other), "same" (a comparison found it mapped), "rest" (the overlay's file is
+    mapped, and none of the others is); empty where the proof says it all. *untold* says why none was.
+    """
+
+    verdict: str = ""
+    unnamed: str = ""
+    mapped: FileFacts | None = None
+    source: str = ""
+    opened: Found | None = None
+    over: Mount | None = None
+    nested: bool = False
+    layers: tuple[Layer, ...] = ()
+    candidates: tuple[Backing, ...] = ()
+    copy: str = ""
+    doubt: str = ""
+    rule: str = ""
+    untold: str | None = None
+
+
 class Answer(NamedTuple):
-    """What is known of one mapping: the contract's fields, undecoded."""
+    """What is known of one mapping: the contract's fields, undecoded, and how they were found (*trail*).
+
+    *build_id* is that of the mapped file where the kernel was asked for it on the way.
+    """
 
     vma: Vma
     kind: str
@@ -175,6 +208,8 @@ class Answer(NamedTuple):
     evidence: tuple[Evidence, ...] = ()
     reason: str | None = None
     needs: tuple[str, ...] = ()
+    build_id: bytes | None = None
+    trail: Trail = Trail()
 
 
 class Walked(NamedTuple):

@@ -124,8 +124,11 @@ class VmFiles(Protocol):
     def of(self, vma: Vma) -> Held | Refused:
         """Return what a mapping holds."""
 
-    def compare(self, vma: Vma, candidate: FileRef) -> tuple[str, str]:
-        """Return "same", "different" or "silent": whether a candidate, mapped by us, is the mapping's inode."""
+    def compare(self, vma: Vma, candidate: FileRef, together: Sequence[FileRef] = ()) -> tuple[str, str]:
+        """Return "same", "different" or "silent": whether a candidate, mapped by us, is the mapping's inode.
+
+        *together* are those that the mapping will be compared with: to see them at once costs less.
+        """
 
 
 def same_handle(one: Handle | None, other: Handle | None) -> bool:

@@ -82,6 +82,7 @@ class Memory:
         """
         self._process, self._addresses, self._had, self.gone = process, addresses, False, False
         self._fd = process.opened_maps()
+        self._text, self._vmas = b"", list[Vma]()
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -100,8 +101,11 @@ class Memory:
             self.gone = self._had and not text
             self._had = self._had or bool(text)
             try:
-                vmas = maps.parse(text)
-                return vmas if self._addresses is None else holding(vmas, self._addresses)
+                if text != self._text:
+                    vmas = maps.parse(text)
+                    self._vmas = vmas if self._addresses is None else holding(vmas, self._addresses)
+                    self._text = text
+                return self._vmas
             except ParseError as error:
                 torn = error
         raise torn

@@ -1,6 +1,6 @@
 """A place and a finding become an answer: the state, and what may be said of the name."""
 
-from mapsd.model import Answer, Evidence, Vma
+from mapsd.model import Answer, Evidence, Trail, Vma
 from mapsd.resolve.finding import Finding
 from mapsd.resolve.scene import Place
 
@@ -20,7 +20,14 @@ def assemble(vma: Vma, place: Place, finding: Finding, host: bytes | None, proc:
     if place.detail:
         evidence = (*evidence, Evidence("mount", place.detail))
     return Answer(vma, "file", path, host if state in _OPENS else None, opens, place.mount, finding.backing, state,
-                  finding.proof, evidence, reason, needs)
+                  finding.proof, evidence, reason, needs, finding.build_id, _trail(place, finding))
+
+
+def _trail(place: Place, finding: Finding) -> Trail:
+    files, copy, doubt, layers = finding.possible
+    source = "dentries" if place.dentries else "path" if place.claimed else "link" if place.facts is not None else ""
+    return Trail(place.verdict, place.reason, place.facts, source, place.opened, place.over, finding.nested,
+                 layers, files, copy, doubt, finding.rule, finding.reason)
 
 
 def _state(place: Place, finding: Finding) -> tuple[str, str | None, tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from mapsd.model import Evidence, Vma
 from mapsd.resolve.buildid import by_build_ids
 from mapsd.resolve.candidates import Candidates
-from mapsd.resolve.comparison import compared, lower_finding, needs_of, reason_of
+from mapsd.resolve.comparison import compared, lower_finding, needs_of, reason_of, together
 from mapsd.resolve.finding import Finding, confirmed, joined
 from mapsd.resolve.layerfile import Candidate
 from mapsd.resolve.means import Means
@@ -22,24 +22,25 @@ def decide(vma: Vma, path: bytes | None, found: Candidates, means: Means) -> Fin
     if sole is not None:
         return confirmed(sole, finding)
     if finding.backing is None and live and found.copy == "no" and found.lower is not None and found.settled:
-        return _by_lookup(found, found.lower, finding)
-    return finding
+        finding = _by_lookup(found, found.lower, finding)
+    return finding._replace(possible=found.possible)
 
 
 def _sole(live: bool, found: Candidates) -> Finding | None:
     if live and found.copy == "no" and found.lower is not None and found.sure:
         seen = Evidence("lookup", "the overlay's handle names this file, and the upper layer has no copy of its data")
-        return lower_finding(found, found.lower, "sole-candidate", True, (seen,))
+        return lower_finding(found, found.lower, "sole-candidate", True, (seen,), "only")
     if live and found.pure_upper and found.upper is not None:
         seen = Evidence("lookup", "the overlay's handle names an upper file that never had a lower one")
-        return Finding(found.upper.backing, "sole-candidate", True, (seen,))
+        return Finding(found.upper.backing, "sole-candidate", True, (seen,), rule="only", possible=found.possible)
     return None
 
 
 def _asked(vma: Vma, path: bytes | None, found: Candidates, means: Means) -> Finding:
     """Return the finding of the first means that tells the candidates apart."""
     live, finding = path is not None, None
-    for ask in (*means.comparers()[:1], None, *means.comparers()[1:]):
+    comparers = means.comparers(together(vma, found))
+    for ask in (*comparers[:1], None, *comparers[1:]):
         one = compared(vma, live, found, ask) if ask else _ids(vma, path, found, means)
         if one is None:
             continue
@@ -57,4 +58,5 @@ def _by_lookup(found: Candidates, lower: Candidate, finding: Finding) -> Finding
     if found.others or finding.refuted:
         return finding
     seen = Evidence("lookup", "the lookup in the layers ends at this file, and the upper layer has no copy of its data")
-    return lower_finding(found, lower, "lookup", True, (*finding.evidence, seen))
+    known = lower_finding(found, lower, "lookup", True, (*finding.evidence, seen))
+    return known._replace(build_id=finding.build_id)

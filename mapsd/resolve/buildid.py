@@ -28,12 +28,14 @@ def by_build_ids(vma: Vma, path: bytes | None, found: Candidates, build_ids: Bui
         return Finding(None, "none", None, (Evidence("build-id", refused.reason),), refused.reason)
     seen = Evidence("build-id", "the lower file's is {}, the upper file's {}, the mapping's {}".format(
         *(one.hex() for one in asked if isinstance(one, bytes))))
-    if asked[2] not in ids or [build_ids.of(ref) for ref in (lower.ref, upper.ref)] != ids:
-        return Finding(None, "none", None, (seen,), "the build ids do not tell the two files apart")
+    mapped = asked[2] if isinstance(asked[2], bytes) else None
+    if mapped not in ids or [build_ids.of(ref) for ref in (lower.ref, upper.ref)] != ids:
+        return Finding(None, "none", None, (seen,), "the build ids do not tell the two files apart", build_id=mapped)
     now = _now(vma, path, build_ids)
-    if asked[2] == ids[0]:
-        return lower_finding(found, lower, "build-id", False if now == ids[1] else None, (seen,))
-    return Finding(found.unlinked, "build-id", True if now == ids[1] else None, (seen,))
+    if mapped == ids[0]:
+        known = lower_finding(found, lower, "build-id", False if now == ids[1] else None, (seen,), "same")
+        return known._replace(build_id=mapped)
+    return Finding(found.unlinked, "build-id", True if now == ids[1] else None, (seen,), rule="same", build_id=mapped)
 
 
 def _now(vma: Vma, path: bytes, build_ids: BuildIds) -> bytes | Refused:

@@ -10,6 +10,7 @@ from mapsd.light import NamedTuple
 from mapsd.model import Absent, Backing, FileFacts, Found, Refused, Vma
 from mapsd.parse.overlay_xattrs import index_name, origin, overlay_handle
 from mapsd.ports import InLayer, same_handle
+from mapsd.resolve.finding import NOTHING, Possible
 from mapsd.resolve.layerfile import Candidate, asker, backing_of, filesystem_of, in_layer, path_of
 from mapsd.resolve.lookup import Hit, Miss, Undecided, is_whiteout, lookup
 from mapsd.resolve.lowers import Lower, Question, lower_of
@@ -26,7 +27,8 @@ class Candidates(NamedTuple):
     *pure_upper* says that there never was a lower file; without it a lower of None was only not found.
     *sure* says that the lower file was found by its identity, not by walking to it through directories
     that only a text names; *settled* that those directories did not change since the mount. *others* are
-    lower files with the same handle on other filesystems: only a page frame tells them from *lower*.
+    lower files with the same handle on other filesystems: only a page frame tells them from *lower*. *possible* are
+    all of them together.
     """
 
     lower: Candidate | None
@@ -40,6 +42,13 @@ class Candidates(NamedTuple):
     sure: bool = True
     settled: bool = True
     others: tuple[Candidate, ...] = ()
+    possible: Possible = NOTHING
+
+    def files(self) -> tuple[Backing, ...]:
+        """Return every file that is possible: the lower ones, then the upper one, which may have no name any more."""
+        lowers = () if self.lower is None else (self.lower.backing, *(one.backing for one in self.others))
+        upper = self.upper.backing if self.upper is not None else None if self.copy == "no" else self.unlinked
+        return lowers if upper is None else (*lowers, upper)
 
 
 def candidates(vma: Vma, place: Place, overlay: Overlay, scene: Scene) -> Candidates | None:
@@ -49,7 +58,8 @@ def candidates(vma: Vma, place: Place, overlay: Overlay, scene: Scene) -> Candid
         return None
     found = _found(Question(vma, wanted, overlay, place.inner, place.verdict == "live", scene, place.facts))
     unlinked = unlinked_upper(overlay, scene) if overlay.has_upper() else None
-    return found._replace(unlinked=unlinked, settled=overlay.settled)
+    known = found._replace(unlinked=unlinked, settled=overlay.settled)
+    return known._replace(possible=Possible(known.files(), known.copy, known.reason, overlay.layers))
 
 
 def unlinked_upper(overlay: Overlay, scene: Scene) -> Backing:

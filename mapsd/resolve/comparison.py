@@ -11,9 +11,10 @@ NEEDS_PAGE = "a page of the mapping in memory"
 
 
 def lower_finding(found: Candidates, chosen: Candidate, proof: str, agrees: bool | None,
-                  evidence: tuple[Evidence, ...]) -> Finding:
+                  evidence: tuple[Evidence, ...], rule: str = "") -> Finding:
     """Return the finding that the mapping holds a lower file, with the file that holds its metadata."""
-    return Finding(chosen.backing._replace(metadata=found.metadata), proof, agrees, evidence)
+    held = chosen.backing._replace(metadata=found.metadata)
+    return Finding(held, proof, agrees, evidence, rule=rule, possible=found.possible)
 
 
 def compared(vma: Vma, live: bool, found: Candidates, ask: Compare) -> Finding:
@@ -27,19 +28,25 @@ def compared(vma: Vma, live: bool, found: Candidates, ask: Compare) -> Finding:
         agrees = True
     if low == "same" and up != "same" and chosen is not None:
         known = agrees if agrees is not None else (False if live and found.copy == "yes" else None)
-        return lower_finding(found, chosen, proof, known, evidence)
+        return lower_finding(found, chosen, proof, known, evidence, "same")
     if up == "same" and low != "same" and found.upper is not None:
-        return Finding(found.upper.backing, proof, True if live else None, evidence)
+        return Finding(found.upper.backing, proof, True if live else None, evidence, rule="same")
     if now == "same" and low == "different" and (found.sure or found.settled) and found.unlinked is not None and (
             up != "different" or not live):
         # Not the lower one: the upper copy, which of a name that is gone may have no name either.
         sure = live and found.upper is not None
         backing = found.upper.backing if sure and found.upper is not None else found.unlinked
-        return Finding(backing, proof, agrees, evidence)
+        return Finding(backing, proof, agrees, evidence, rule="rest")
     if found.pure_upper and found.upper is not None and now == "same":
-        return Finding(found.upper.backing, proof, agrees, evidence)
+        return Finding(found.upper.backing, proof, agrees, evidence, rule="rest")
     return Finding(None, "none", agrees, evidence, reason_of(found, evidence), needs_of(found, evidence),
                    refuted=low == "different")
+
+
+def together(vma: Vma, found: Candidates) -> tuple[FileRef, ...]:
+    """Return all that compared() asks about."""
+    files = (found.lower, *found.others, found.upper)
+    return (ByVma(vma.start, vma.end), *(one.ref for one in files if one is not None and one.ref is not None))
 
 
 def _compare_lowers(vma: Vma, found: Candidates, ask: Compare, evidence: tuple[Evidence, ...]) -> tuple[
@@ -47,7 +54,8 @@ def _compare_lowers(vma: Vma, found: Candidates, ask: Compare, evidence: tuple[E
     """Return what the lower files say together: "same" with the only one that is."""
     verdicts = []
     for one in (found.lower, *found.others) if found.lower is not None else ():
-        verdict, evidence = _compare(vma, one.ref, "the lower file", ask, evidence)
+        what = f"the lower file {one.backing.device} {one.backing.inode}" if found.others else "the lower file"
+        verdict, evidence = _compare(vma, one.ref, what, ask, evidence)
         verdicts.append((verdict, one))
     same = [one for verdict, one in verdicts if verdict == "same"]
     if same:

@@ -12,7 +12,7 @@ def host_path(place: Place, scene: Scene) -> bytes | None:
         return None
     for path in dict.fromkeys(_tries(place, scene)):
         seen = scene.machine.named(path)
-        if same_file(seen, place.facts) and isinstance(seen, FileFacts) and seen.kind == "file" and (
+        if same_file(seen, place.facts) and isinstance(seen, FileFacts) and seen.kind == place.facts.kind and (
                 seen.handle == place.facts.handle):
             return path
     return None

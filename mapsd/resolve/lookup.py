@@ -40,16 +40,20 @@ class Undecided(NamedTuple):
 Outcome = Hit | Miss | Undecided
 
 
-class _Unasked(Exception):
+class Unasked(Exception):
+    """A layer could not be asked, or holds what the kernel refuses: the lookup ends there."""
+
     def __init__(self, refused: Refused) -> None:
+        """Keep why."""
         super().__init__(refused.reason)
         self.refused = refused
 
 
-class _Walk:
+class Walk:
     """What ovl_lookup_data holds while one name is looked up from layer to layer."""
 
     def __init__(self, name: bytes) -> None:
+        """Begin with a component of the path."""
         self.name = name  # relative: a last component; absolute: a path from the overlay's root
         self.stop = self.metacopy = self.is_dir = self.absolute = False
 
@@ -59,26 +63,26 @@ def lookup(layers: Sequence[Layer], path: bytes, ask: Ask) -> Outcome:
     merged = [layer for layer in layers if layer.role != "data"]
     stack = [(layer, b"") for layer in merged]
     pieces: list[Piece] = []
-    walk = _Walk(b"")
+    walk = Walk(b"")
     try:
         for component in path.split(b"/"):
-            walk = _Walk(component)
+            walk = Walk(component)
             pieces = _lookup_name(walk, stack, merged, ask)
             if not pieces:
                 return Miss()
             stack = [(piece.layer, piece.path) for piece in pieces]
         return _file(pieces, walk, layers, ask)
-    except _Unasked as unasked:
+    except Unasked as unasked:
         return Undecided(unasked.refused.reason, unasked.refused.needs)
 
 
-def _lookup_name(walk: _Walk, stack: list[tuple[Layer, bytes]], merged: list[Layer], ask: Ask) -> list[Piece]:
+def _lookup_name(walk: Walk, stack: list[tuple[Layer, bytes]], merged: list[Layer], ask: Ask) -> list[Piece]:
     pieces = []
     todo = list(stack)
     while todo and not walk.stop:
         layer, directory = todo.pop(0)
         absolute = walk.name.startswith(b"/")
-        piece = _in_layer(walk, layer, b"" if absolute else directory, ask)
+        piece = in_layer(walk, layer, b"" if absolute else directory, ask)
         if walk.name.startswith(b"/") and not absolute:
             # An absolute redirect starts over at the root's layers below this one.
             todo = [(below, b"") for below in merged if below.position > layer.position]
@@ -87,7 +91,11 @@ def _lookup_name(walk: _Walk, stack: list[tuple[Layer, bytes]], merged: list[Lay
     return pieces
 
 
-def _in_layer(walk: _Walk, layer: Layer, directory: bytes, ask: Ask) -> Piece | None:
+def in_layer(walk: Walk, layer: Layer, directory: bytes, ask: Ask) -> Piece | None:
+    """Return one layer's part of what the walk's name is, below a directory of it (unless the name is absolute).
+
+    Raises Unasked.
+    """
     if not walk.name.startswith(b"/"):
         return _single(walk, layer, directory, walk.name, b"", b"", ask)
     done, left = b"", walk.name[1:]
@@ -102,12 +110,12 @@ def _in_layer(walk: _Walk, layer: Layer, directory: bytes, ask: Ask) -> Piece | 
         done, left = piece.path, after
 
 
-def _single(walk: _Walk, layer: Layer, directory: bytes, name: bytes, before: bytes, after: bytes,
+def _single(walk: Walk, layer: Layer, directory: bytes, name: bytes, before: bytes, after: bytes,
             ask: Ask) -> Piece | None:
     path = _join(directory, name)
     facts = ask(layer, path)
     if isinstance(facts, Refused):
-        raise _Unasked(facts)
+        raise Unasked(facts)
     if isinstance(facts, Absent):
         return None
     attributes = dict(facts.xattrs)
@@ -132,12 +140,12 @@ def _single(walk: _Walk, layer: Layer, directory: bytes, name: bytes, before: by
     return Piece(layer, path, facts)
 
 
-def _redirect(walk: _Walk, redirect: bytes | None, before: bytes, after: bytes) -> None:
+def _redirect(walk: Walk, redirect: bytes | None, before: bytes, after: bytes) -> None:
     walk.absolute = False
     if redirect is None:
         return
     if not is_redirect(redirect):
-        raise _Unasked(Refused("a redirect in a form that the kernel refuses"))
+        raise Unasked(Refused("a redirect in a form that the kernel refuses"))
     if redirect.startswith(b"/"):
         walk.absolute, walk.stop = True, False
         walk.name = redirect + after
@@ -150,7 +158,7 @@ def is_metacopy(value: bytes | None) -> bool:
     if value is None or not value:
         return value is not None
     if len(value) < 4 or value[0] != 0 or value[1] != len(value) or value[2] != 0:
-        raise _Unasked(Refused("a metacopy attribute in a form that the kernel refuses"))
+        raise Unasked(Refused("a metacopy attribute in a form that the kernel refuses"))
     return True
 
 
@@ -160,7 +168,7 @@ def is_whiteout(facts: FileFacts) -> bool:
                                         and any(name == "whiteout" for name, _ in facts.xattrs))
 
 
-def _file(pieces: list[Piece], walk: _Walk, layers: Sequence[Layer], ask: Ask) -> Outcome:
+def _file(pieces: list[Piece], walk: Walk, layers: Sequence[Layer], ask: Ask) -> Outcome:
     if pieces[0].facts.kind != "file":
         return Miss()
     if not walk.metacopy:

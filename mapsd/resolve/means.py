@@ -1,6 +1,6 @@
 """The means that tell candidates apart, cheapest first."""
 
-from mapsd.light import Callable, NamedTuple
+from mapsd.light import Callable, NamedTuple, Sequence
 from mapsd.model import Evidence, Vma
 from mapsd.ports import BuildIds, FileRef, PageFrames, VmFiles
 
@@ -34,10 +34,13 @@ class Means:
         """Return whether one of the means is asked for by name: it is asked also where a lookup would do."""
         return self._proof not in {"auto", "lookup"}
 
-    def comparers(self) -> tuple[Compare, ...]:
-        """Return the ways to compare a mapping with a candidate, cheapest first."""
+    def comparers(self, together: Sequence[FileRef] = ()) -> tuple[Compare, ...]:
+        """Return the ways to compare a mapping with a candidate, cheapest first; *together* are all candidates."""
         frames = (self._by_frame,) if self._proof in {"auto", "page-frame"} else ()
-        return frames if self.vm_files is None else (*frames, self._by_vm_file)
+        vm_files = self.vm_files
+        if vm_files is None:
+            return frames
+        return (*frames, lambda vma, candidate: Said("bpf", *vm_files.compare(vma, candidate, together)))
 
     def compare(self, vma: Vma, candidate: FileRef) -> Said:
         """Return what the first of them says that is not silent, else what the last one says."""
@@ -50,6 +53,3 @@ class Means:
 
     def _by_frame(self, vma: Vma, candidate: FileRef) -> Said:
         return Said("page-frame", *self._frames.compare(vma, candidate))
-
-    def _by_vm_file(self, vma: Vma, candidate: FileRef) -> Said:
-        return Said("bpf", *self.vm_files.compare(vma, candidate)) if self.vm_files else Said("bpf", "silent", "")

@@ -8,6 +8,7 @@ from mapsd.resolve.mounts import inside, strip_root
 from mapsd.resolve.scene import Place, Scene, same_file
 
 NEEDS_LINK = "CAP_CHECKPOINT_RESTORE"
+_AWAY = {"here": "the file lies outside the process's root", "elsewhere": "its mount is in another mount namespace"}
 
 
 def locate(vma: Vma, mapped: Found, scene: Scene) -> Place:
@@ -91,7 +92,7 @@ def _elsewhere(vma: Vma, mapped: FileFacts, mount: Mount | None, seen: list[tupl
             return Place("live", reading.name, mapped, mount, detail="the path reaches the same file through "
                          "another mount", inner=_inner(found.mount_id, reading, scene))
     if not here:
-        return Place("unreachable", None, mapped, mount, inner=_in_view(vma, mount, scene))
+        return Place("unreachable", None, mapped, mount, inner=_in_view(vma, mount, scene), detail=_AWAY[space.place])
     if not seen:
         return _outside(vma, mapped, mount, scene)
     place = _gone(mapped, mount, seen, scene)
@@ -103,7 +104,7 @@ def _elsewhere(vma: Vma, mapped: FileFacts, mount: Mount | None, seen: list[tupl
 def _outside(vma: Vma, mapped: FileFacts, mount: Mount | None, scene: Scene) -> Place:
     if scene.root is None:
         return Place("unknown", None, mapped, mount, "the process's root cannot be read", "CAP_SYS_PTRACE")
-    return Place("unreachable", None, mapped, mount, inner=_in_view(vma, mount, scene))
+    return Place("unreachable", None, mapped, mount, inner=_in_view(vma, mount, scene), detail=_AWAY["here"])
 
 
 def _below_mount(vma: Vma, scene: Scene) -> bytes | None:
@@ -131,23 +132,24 @@ def _gone(mapped: FileFacts, mount: Mount | None, seen: list[tuple[Reading, Foun
     if not marked:
         verdict = "covered" if leads[0] != mapped.mount_id else "unknown"
         reason = "" if verdict == "covered" else "the path no longer opens this file, and no mark says why"
-        return Place(verdict, plain[0][0].name if verdict == "covered" else None, mapped, mount, reason)
+        return Place(verdict, plain[0][0].name if verdict == "covered" else None, mapped, mount, reason,
+                     opened=plain[0][1], over=scene.table.by_id(leads[0]))
     (reading, found), (_, literal) = marked[0], plain[0]
     hidden = [lead != mapped.mount_id for lead in leads]
     if hidden[1] or isinstance(literal, Refused):
         # The file may be one that is really named "… (deleted)", alive under the mount.
         if hidden[0] and hidden[1]:
-            return Place("covered", None, mapped, mount)
+            return Place("covered", None, mapped, mount, over=scene.table.by_id(leads[0]))
         return Place("unknown", None, mapped, mount, "a mount hides whether the name really ends in ' (deleted)'")
     if hidden[0]:
-        return Place("covered", reading.name, mapped, mount)
+        return Place("covered", reading.name, mapped, mount, opened=found, over=scene.table.by_id(leads[0]))
     if not _rooted_at_mount(scene):
         # A directory of the same name may have been made anew, and the process's root be that one.
         return Place("unknown", None, mapped, mount, "the process's root is a directory inside a mount: whether the "
                      "deleted name lay below it is not known")
     if isinstance(found, Refused):
         return Place("unknown", None, mapped, mount, f"the name cannot be looked up: {found.reason}", found.needs)
-    return Place("deleted" if isinstance(found, Absent) else "replaced", reading.name, mapped, mount)
+    return Place("deleted" if isinstance(found, Absent) else "replaced", reading.name, mapped, mount, opened=found)
 
 
 def _rooted_at_mount(scene: Scene) -> bool:

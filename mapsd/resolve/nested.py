@@ -38,15 +38,16 @@ def answer(vma: Vma, place: Place, resolver: "Resolver") -> Answer:
     if not above:
         return resolver.assemble(vma, place._replace(verdict="unknown", reason=_UNSEEN),
                                  resolver.unmounted(vma, place))
-    finding = _held(vma, place, above, resolver)
+    finding = _held(vma, place, above, resolver)._replace(nested=True)
     named = [found for option in above for found in (_outer_name(vma, option, place, resolver),) if found is not None]
     named = named or _by_links(vma, place, above, resolver)
     if len({agrees for _, agrees, _ in named}) != 1:
         return resolver.assemble(vma, place._replace(verdict="unknown", reason=_REASON), finding)
     path, agrees, mount = named[0]
     seen = Evidence("lookup", f"the outer overlay's {'file' if agrees else 'upper copy'} at this path was compared")
+    possible = finding.possible._replace(layers=resolver.overlay(mount).layers)
     return resolver.assemble(vma, place._replace(verdict="live", path=path, mount=mount, inner=None),
-                             finding._replace(agrees=agrees, evidence=(*finding.evidence, seen)))
+                             finding._replace(agrees=agrees, evidence=(*finding.evidence, seen), possible=possible))
 
 
 def _layers_on(overlay: Overlay, place: Place, vma: Vma, scene: Scene) -> list[Layer]:

@@ -31,7 +31,8 @@ class Place(NamedTuple):
     Namespace), or unknown with a reason. *facts* are the mapping's own, read through
     map_files or through the path once identity was confirmed; None where neither worked. *inner* is where
     its name lies inside its filesystem: beyond doubt for a live file, else a hint. *claimed* says that the mount is
-    the path's, and the mapping's own could not be seen.
+    the path's, and the mapping's own could not be seen. *opened* is what the path opens where that is not this file,
+    *over* the mount that covers it; *dentries* says that the kernel's own named it.
     """
 
     verdict: str
@@ -43,6 +44,9 @@ class Place(NamedTuple):
     detail: str = ""
     inner: bytes | None = None
     claimed: bool = False
+    opened: Found | None = None
+    over: Mount | None = None
+    dentries: bool = False
 
 
 def same_file(one: Found, other: FileFacts) -> bool:

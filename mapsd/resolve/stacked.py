@@ -3,9 +3,11 @@
 from mapsd.light import TYPE_CHECKING, Callable
 from mapsd.model import Absent, Backing, Evidence, FileFacts, Layer, Vma
 from mapsd.ports import ByVma
-from mapsd.resolve.candidates import candidates
-from mapsd.resolve.comparison import NEEDS_PAGE
-from mapsd.resolve.finding import Finding
+from mapsd.resolve import samefs
+from mapsd.resolve.buildid import by_build_ids
+from mapsd.resolve.candidates import NEEDS_FRAMES, candidates
+from mapsd.resolve.comparison import NEEDS_PAGE, reason_of
+from mapsd.resolve.finding import Finding, Possible
 from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.lowers import searched
@@ -25,12 +27,13 @@ def by_kernel_inode(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolve
     if not mounts or any(mount.fs_type == OVERLAY for mount in mounts):
         reason = "maps names another overlay than the one the path is on" if mounts else (
             "the filesystem that the kernel names is in no mount table")
-        return Finding(None, "none", None, (), reason)
+        return Finding(None, "none", None, (), reason, possible=Possible(layers=overlay.layers))
     seen = Evidence("kernel-inode", f"maps prints the backing file's device {vma.device} and inode {vma.inode}")
     bare = Backing(None, vma.device, vma.inode, mounts[0].fs_type, overlaid=True)
     backing, facts = _numbered(vma, overlay, place, resolver) or (bare, None)
     agrees, evidence = _agreement(vma, overlay, place, (backing, facts), resolver)
-    return Finding(backing, "kernel-inode", agrees, (seen, *evidence))
+    possible = Possible((backing,), layers=overlay.layers)
+    return Finding(backing, "kernel-inode", agrees, (seen, *evidence), possible=possible)
 
 
 def _numbered(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") -> tuple[Backing, FileFacts] | None:
@@ -85,7 +88,8 @@ def hit(layers: tuple[Layer, ...], overlay: Overlay, path: bytes | None, scene: 
 def by_lookup(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") -> Finding:
     """Return the finding where the overlay's handle names no real file: its layers are asked, comparison decides."""
     now = resolver.means.compare(vma, ByVma(vma.start, vma.end))
-    verdict, evidence = now.verdict, (now.about("what the overlay's file reads now"),)
+    verdict = now.verdict
+    evidence: tuple[Evidence, ...] = (now.about("what the overlay's file reads now"),)
     live = place.verdict == "live"
     agrees = {"same": True, "different": False}.get(verdict) if live else None
     pieces = [hit(layers, overlay, place.inner, resolver.scene) for layers in (overlay.guessed(), overlay.lowers())]
@@ -96,14 +100,33 @@ def by_lookup(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") ->
         others = searched(vma, None, overlay, resolver.scene)
         spoken += _spoken(vma, [one for piece in others for one in bottoms(vma, piece, resolver)], resolver)
     same = {backing: said for backing, said in spoken if said.verdict == "same"}
+    possible = Possible(tuple(dict.fromkeys(backing for backing, _ in spoken)), "unknown",
+                        "the overlay names no layer file by handle", overlay.layers)
+    evidence += tuple(said.about(f"the layer's file {one.device} {one.inode}") for one, said in spoken)
     if len(same) == 1:
         [(backing, said)] = same.items()
-        return Finding(backing, said.means, agrees, (*evidence, said.about("the layer's file")))
+        return Finding(backing, said.means, agrees, evidence, rule="same", possible=possible)
     silent = all(said.verdict == "silent" for _, said in spoken)
     if live and silent and len(found) == 1 and overlay.settled and _untouched(overlay, place, resolver.scene):
-        return Finding(found[0].backing, "lookup", True, (*evidence, Evidence("lookup", "no layer above has a copy")))
-    return Finding(None, "none", agrees, evidence, "no layer file was found whose page the mapping holds",
-                   (NEEDS_PAGE,) if verdict == "silent" else ())
+        seen = Evidence("lookup", "no layer above has a copy")
+        return Finding(found[0].backing, "lookup", True, (*evidence, seen), possible=possible)
+    needs = (NEEDS_PAGE if resolver.scene.machine.reads_trusted() else NEEDS_FRAMES,) if verdict == "silent" else ()
+    missing = Finding(None, "none", agrees, evidence, "no layer file was found whose page the mapping holds", needs,
+                      possible=possible)
+    return _by_build_id(vma, overlay, place, missing, resolver) if silent and verdict == "silent" else missing
+
+
+def _by_build_id(vma: Vma, overlay: Overlay, place: Place, missing: Finding, resolver: "Resolver") -> Finding:
+    """Return what build ids say of a file and its upper copy, *missing* where there are no such two."""
+    pair = samefs.pair(vma, overlay, place, resolver.scene)
+    if pair is None:
+        return missing
+    ids, possible = resolver.means.build_ids, Possible(pair.files(), pair.copy, pair.reason, overlay.layers)
+    found = by_build_ids(vma, place.path, pair, ids) if ids is not None else None
+    if found is None:
+        return missing._replace(reason=reason_of(pair, ()), possible=possible)
+    return found._replace(evidence=(*missing.evidence, *found.evidence), needs=() if found.backing else missing.needs,
+                          possible=possible)
 
 
 def _spoken(vma: Vma, found: list[Candidate], resolver: "Resolver") -> list[tuple[Backing, Said]]:

@@ -32,6 +32,7 @@ class Resolver:
         self._places: dict[_File, Place] = {}
         self._candidates: dict[tuple[_File, Mount], Candidates | None] = {}
         self._host_paths: dict[Place, bytes | None] = {}
+        self._of_file: dict[_File, Answer] = {}
 
     def answer(self, vma: Vma) -> Answer | None:
         """Return what is known of one mapping, None where its addresses hold another one by now."""
@@ -41,6 +42,15 @@ class Resolver:
         mapped = self.scene.process.mapped(vma)
         if isinstance(mapped, FileFacts) and mapped.path and mapped.path.replace(b"\n", rb"\012") != vma.name:
             return None
+        key = _file_of(vma, mapped)
+        if key in self._of_file:
+            return self._of_file[key]._replace(vma=vma)
+        answer = self._answered(vma, mapped)
+        if isinstance(mapped, FileFacts) and not self.means.demanded and _is_of_file(answer):
+            self._of_file[key] = answer
+        return answer
+
+    def _answered(self, vma: Vma, mapped: Found) -> Answer:
         place = self._located(vma, mapped)
         if place.facts is not None and place.facts.kind != "file":
             return Answer(vma, "device" if place.facts.kind in {"device", "whiteout"} else "other")
@@ -125,6 +135,14 @@ class Resolver:
         unknown = OverlayOptions((), (), b"", None, userxattr=False, flags=())
         unseen = Mount(0, 0, vma.device, b"/", b"/", OVERLAY, b"")
         return self.held(vma, place, Overlay(unseen, unknown, (Layer("upper", 0, b"", None),), None))
+
+
+def _is_of_file(answer: Answer) -> bool:
+    """Return whether an answer is that of every mapping of the file: nothing was asked of this one alone."""
+    backing = answer.backing
+    if backing is None or any(seen.kind not in {"lookup", "kernel-inode", "mount"} for seen in answer.evidence):
+        return False
+    return answer.proof == "sole-candidate" or (answer.proof == "kernel-inode" and not backing.overlaid)
 
 
 def _file_of(vma: Vma, mapped: Found) -> tuple[Found, Vma]:

@@ -148,7 +148,8 @@ def _merged(finding: Finding, found: Finding) -> Finding:
     evidence = (*finding.evidence, *found.evidence)
     old, new = finding.backing, found.backing
     if old is None or old.inode is None or new is None:
-        return found._replace(evidence=evidence)
+        return found._replace(evidence=evidence, possible=finding.possible, build_id=finding.build_id,
+                              nested=finding.nested)
     filled = old._replace(
         path=old.path or new.path, device=old.device or new.device, fs_type=old.fs_type or new.fs_type,
         layer_role=old.layer_role or new.layer_role, layer_path=old.layer_path or new.layer_path,

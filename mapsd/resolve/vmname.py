@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _FIRST = 0xEFFFFFF8  # MNT_NS_INIT_INO, include/uapi/linux/nsfs.h: what is less is no namespace of a process
 _DETAIL = "the kernel's own dentries and mount name it"
+_OUTSIDE = "the kernel's own dentries lead to the file from outside the process's root"
 
 
 def named(vma: Vma, place: Place, resolver: "Resolver") -> Place:
@@ -25,7 +26,9 @@ def named(vma: Vma, place: Place, resolver: "Resolver") -> Place:
     if held.namespace == scene.namespace:
         return _here(vma, held, place, scene) or place
     facts = None if place.claimed else place.facts
-    return Place("unreachable" if held.namespace else "detached", None, facts, None, detail=_DETAIL)
+    verdict, where = ("unreachable", "another") if held.namespace else ("detached", "no")
+    return Place(verdict, None, facts, None, dentries=True,
+                 detail=f"the kernel's own mount of the file is in {where} mount namespace")
 
 
 def _open(place: Place) -> bool:
@@ -37,7 +40,7 @@ def _here(vma: Vma, held: Held, place: Place, scene: Scene) -> Place | None:
     mount = scene.table.by_id(held.mount_id) or place.mount
     mapped = None if place.claimed else place.facts
     if not held.user.whole:
-        return Place("unreachable", None, mapped, mount, detail=_DETAIL, inner=place.inner)
+        return Place("unreachable", None, mapped, mount, detail=_OUTSIDE, inner=place.inner, dentries=True)
     path = held.user.path
     if scene.root_mount is None or not _is_shown(held, vma, scene):
         return None
@@ -47,7 +50,8 @@ def _here(vma: Vma, held: Held, place: Place, scene: Scene) -> Place | None:
         return None
     facts = found if verdict == "live" and mapped is None and isinstance(found, FileFacts) else mapped
     below = inside(mount, path) if verdict == "live" and mount is not None else place.inner
-    return Place(verdict, path, facts, mount, detail=_DETAIL, inner=below)
+    over = scene.table.by_id(scene.table.leads_to(path, scene.root_mount)) if verdict == "covered" else None
+    return Place(verdict, path, facts, mount, detail=_DETAIL, inner=below, opened=found, over=over, dentries=True)
 
 
 def _verdict(held: Held, path: bytes, found: Found, scene: Scene) -> str | None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mapsd.linux.bpf import iterator, skeleton
+from mapsd.linux import ownoverlay
+from mapsd.linux.bpf import skeleton
 from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.model import Refused
 from tests.overlay import kernel
@@ -44,13 +45,13 @@ def test_it_works_on_this_kernel():
 def test_where_no_overlay_may_be_mounted_known_mappings_are_the_evidence(monkeypatch):
     def refuse():
         raise OSError(1, "not here")
-    monkeypatch.setattr(iterator.ownoverlay, "made", refuse)
+    monkeypatch.setattr(ownoverlay, "made", refuse)
     assert not isinstance(of_self(), Refused)
 
 
 def test_a_program_that_says_something_else_is_switched_off_with_the_reason(copied_up, monkeypatch):
     read = skeleton.read
-    monkeypatch.setattr(iterator.skeleton, "read", lambda _: read("maps"))
+    monkeypatch.setattr(skeleton, "read", lambda _: read("maps"))
     refused = of_self()
     assert isinstance(refused, Refused)
     assert refused.reason.startswith("the BPF iterator failed its test: ")
@@ -61,12 +62,12 @@ def test_a_program_that_says_something_else_is_switched_off_with_the_reason(copi
 
 
 def test_a_program_that_names_wrong_files_is_switched_off(copied_up, monkeypatch):
-    own = iterator.ownoverlay.made
+    own = ownoverlay.made
 
     def swapped():
         made = own()
         return made._replace(before=made.after, after=made.before)
-    monkeypatch.setattr(iterator.ownoverlay, "made", swapped)
+    monkeypatch.setattr(ownoverlay, "made", swapped)
     refused = of_self()
     assert refused == Refused("the BPF iterator failed its test: it names other files than an overlay of our own holds")
     pid, address = copied_up
@@ -75,7 +76,7 @@ def test_a_program_that_names_wrong_files_is_switched_off(copied_up, monkeypatch
 
 def test_a_program_that_the_kernel_refuses_is_named(copied_up, monkeypatch):
     broken = skeleton.read("held")
-    monkeypatch.setattr(iterator.skeleton, "read", lambda _: broken._replace(insns=b"\0" * 16))
+    monkeypatch.setattr(skeleton, "read", lambda _: broken._replace(insns=b"\0" * 16))
     refused = of_self()
     assert isinstance(refused, Refused)
     assert "cannot be loaded" in refused.reason

@@ -3,7 +3,7 @@
 import pytest
 
 from mapsd.model import Backing, DeviceId, Evidence
-from mapsd.resolve.finding import Finding, confirmed, disagree, joined
+from mapsd.resolve.finding import Finding, Possible, confirmed, contradiction, disagree, joined
 
 EXT4 = DeviceId(8, 1)
 LOWER = Backing(b"/l/f", EXT4, 11, b"ext4", True, "lower", 1, b"/l")
@@ -38,6 +38,15 @@ def test_a_lookup_that_another_means_confirms_has_that_proof():
 def test_a_lookup_of_which_the_other_means_is_silent_stays():
     found = confirmed(finding(LOWER, "sole-candidate", agrees=True), finding(None, "none", reason="no page"))
     assert (found.backing, found.proof, found.reason) == (LOWER, "sole-candidate", None)
+
+
+def test_what_was_possible_and_the_build_id_that_was_read_are_kept():
+    possible, build_id = Possible((LOWER, UPPER), "yes"), b"id"
+    before, after = finding(None)._replace(build_id=build_id), finding(LOWER)._replace(possible=possible)
+    sole = finding(LOWER, "sole-candidate")._replace(possible=possible)
+    assert joined(before, after).build_id == contradiction(after, before).build_id == build_id
+    assert confirmed(sole, before).build_id == build_id
+    assert confirmed(sole, finding(LOWER)).possible == contradiction(before, after).possible == possible
 
 
 def test_what_one_means_leaves_open_the_next_one_fills():

@@ -1,0 +1,104 @@
+"""Whether the directory that a layer's text names is the one that was mounted.
+
+A text names something else as soon as a directory is moved, a mount covers it, or another mount namespace reads it.
+What tells is a file that the overlay takes from this layer alone: the overlay's own handle of it names filesystem,
+inode and generation, and the directory either has that very file at this name or it is another one.
+"""
+
+from mapsd.light import Callable, NamedTuple, Sequence
+from mapsd.model import FileFacts, Found, Layer, LayerDir, Mount
+from mapsd.parse.overlay_xattrs import overlay_handle
+from mapsd.ports import ByHandle, Machine, Process, same_handle
+from mapsd.resolve.mounts import join
+from mapsd.resolve.overlays import Overlay, mounted_later
+from mapsd.resolve.scene import Scene, same_file
+
+PROBES = 200  # files of a layer that are compared
+_NO_HANDLES = "this overlay names no file of its layers by handle (Linux 6.6; not in a user namespace or on overlays)"
+_SHADOWED = "nothing that was compared shows through the overlay: its text may name another directory by now"
+
+Listing = Callable[[LayerDir, bytes], Sequence[tuple[bytes, bool]]]  # names in a directory, and which are directories
+
+
+class Certainty(NamedTuple):
+    """Whether a layer's directory is the mounted one; *reason* and *needs* where that is not known."""
+
+    yes: bool
+    reason: str = ""
+    needs: str = ""
+
+
+class _View(NamedTuple):
+    """Where the whole overlay can be looked at."""
+
+    mount: Mount
+    port: Process | Machine
+
+    def shows(self, path: bytes) -> Found:
+        return self.port.named(b"/" + join(self.mount.mount_point, path))
+
+
+def certainty(layer: Layer, overlay: Overlay, listed: Listing, scene: Scene) -> Certainty:
+    """Return whether the directory of a layer (which has one) is known to be the mounted one."""
+    if layer.role == "upper":
+        return Certainty(overlay.upper is not None, "" if overlay.upper else "the overlay's root does not name it")
+    if layer.dir is None or layer.role == "data":
+        return Certainty(False, "the overlay names no file of a data-only layer")
+    view = _view(overlay, scene)
+    if view is None:
+        return Certainty(False, "the overlay's root cannot be looked at", "CAP_SYS_PTRACE")
+    top = view.shows(b"")
+    if not isinstance(top, FileFacts) or overlay_handle(top.handle) is None:
+        return Certainty(False, _NO_HANDLES)
+    return _Asked(layer.dir, overlay, view, listed, scene).searched()
+
+
+class _Asked:
+    """One layer that is compared with the overlay, file by file."""
+
+    def __init__(self, directory: LayerDir, overlay: Overlay, view: _View, listed: Listing, scene: Scene) -> None:
+        self._directory, self._overlay, self._view = directory, overlay, view
+        self._listed, self._scene, self._left = listed, scene, PROBES
+        self._needs = ""
+
+    def searched(self) -> Certainty:
+        """Return what the first file says that the overlay takes from here."""
+        if self._is_ours(b""):
+            return Certainty(True)
+        todo = [b""]
+        while todo and self._left > 0:
+            above = todo.pop()
+            for name, is_directory in self._listed(self._directory, above):
+                path = join(above, name)
+                self._left -= 1
+                if self._is_ours(path):
+                    return Certainty(True)
+                if is_directory:
+                    todo.append(path)
+        return Certainty(False, _SHADOWED, self._needs)
+
+    def _is_ours(self, path: bytes) -> bool:
+        seen = self._view.shows(path)
+        wanted = overlay_handle(seen.handle) if isinstance(seen, FileFacts) else None
+        if wanted is None or wanted.upper:
+            return False
+        here = self._scene.machine.entry(self._directory, path, self._overlay.prefix)
+        if not isinstance(here, FileFacts) or not same_handle(here.handle, wanted.handle):
+            return False
+        found = self._scene.machine.by_handle(ByHandle(wanted), self._overlay.prefix)
+        if not isinstance(found, FileFacts):
+            # Two filesystems may number their files alike: without the UUID equal handles say nothing.
+            self._needs = "CAP_DAC_READ_SEARCH"
+            return False
+        return same_file(found, here) and not mounted_later(here, self._overlay.mount, self._scene)
+
+
+def _view(overlay: Overlay, scene: Scene) -> _View | None:
+    """Return where the overlay's own root can be looked at, None where it is covered or out of reach."""
+    for table, port in ((scene.table, scene.process), (scene.host, scene.machine)):
+        for mount in table.of_device(overlay.mount.device):
+            if mount.root == b"/":
+                seen = port.named(mount.mount_point)
+                if isinstance(seen, FileFacts) and seen.mount_id == mount.id:
+                    return _View(mount, port)
+    return None
