@@ -2,11 +2,16 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mapsd.session import Session, lookup
+    from mapsd.explanation import explain
+    from mapsd.nameview import which
+    from mapsd.overlayview import layers
+    from mapsd.session import Session, fds, lookup
 
 __version__ = "0.1.0"
-_FROM = {"Session": "session", "lookup": "session"}  # public name: its module
-__all__ = ["Session", "__version__", "lookup"]
+# public name: its module
+_FROM = {"Session": "session", "explain": "explanation", "fds": "session", "layers": "overlayview", "lookup": "session",
+         "which": "nameview"}
+__all__ = ["Session", "__version__", "explain", "fds", "layers", "lookup", "which"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,8 +1,7 @@
-"""Answers become text: the readable table and the contract's JSON. No raw control byte leaves here."""
+"""Answers become text: exact bytes as harmless text, and the contract's JSON. No raw control byte leaves here."""
 
 import time
 
-from mapsd.light import Iterator
 from mapsd.model import Answer, Backing, Mount, ProcessAnswer
 
 CONFIDENCE = {"kernel-inode": "proven", "bpf": "proven", "page-frame": "proven", "build-id": "proven",
@@ -32,43 +31,6 @@ def printable(text: str) -> str:
 def confidence(answer: Answer) -> str:
     """Return how sure the backing file is, from its proof."""
     return CONFIDENCE[answer.proof]
-
-
-COLUMNS = ("ADDRESS", "PERMS", "STATE", "LAYER", "CONFIDENCE", "USER_PATH", "BACKING")
-
-
-def table(answer: ProcessAnswer) -> Iterator[str]:
-    """Yield the lines of the readable table: one row a mapping."""
-    rows = [COLUMNS, *(tuple(map(printable, _row(mapping))) for mapping in answer.mappings)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _row(mapping: Answer) -> tuple[str, ...]:
-    address = f"{mapping.vma.start:x}-{mapping.vma.end:x}"
-    if mapping.state is None:
-        return address, mapping.vma.perms, "-", "-", "-", f"[{mapping.kind}]", "-"
-    path = escaped(mapping.user_path) if mapping.user_path is not None else f"? {escaped(mapping.vma.name)}"
-    return (address, mapping.vma.perms, mapping.state, _layer_cell(mapping.backing), confidence(mapping), path,
-            _where(mapping))
-
-
-def _layer_cell(backing: Backing | None) -> str:
-    if backing is None or not backing.overlaid:
-        return "-"
-    if backing.layer_role is None:
-        return "?"
-    return backing.layer_role + ("" if backing.layer_index is None else f":{backing.layer_index}")
-
-
-def _where(mapping: Answer) -> str:
-    backing = mapping.backing
-    if backing is None:
-        return f"? {mapping.reason}"
-    if backing.path is not None:
-        return escaped(backing.path)
-    return f"(no name) {backing.device or '?'} inode {'?' if backing.inode is None else backing.inode}"
 
 
 def as_json(answer: ProcessAnswer) -> JsonObject:
@@ -115,7 +77,8 @@ def _mapping(mapping: Answer) -> JsonObject:
         "mount": _mount(mapping.mount), "backing": _backing(mapping.backing), "state": mapping.state,
         "confidence": confidence(mapping) if is_file else None, "proof": mapping.proof if is_file else None,
         "evidence": [{"kind": seen.kind, "detail": seen.detail} for seen in mapping.evidence],
-        "build_id": None, "reason": mapping.reason, "needs": list(mapping.needs) if mapping.needs else None,
+        "build_id": mapping.build_id.hex() if mapping.build_id else None,
+        "reason": mapping.reason, "needs": list(mapping.needs) if mapping.needs else None,
     }
 
 

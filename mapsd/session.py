@@ -1,6 +1,7 @@
 """Many questions that share what they may share: how another program embeds mapsd."""
 
 from mapsd.light import TYPE_CHECKING, Sequence
+from mapsd.linux import processes
 from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.located import Located, located
 from mapsd.model import ProcessAnswer
@@ -9,6 +10,9 @@ from mapsd.observe import Asking, checked, observe
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+    from mapsd.layersmodel import ProcessLayers, Which
+    from mapsd.openmodel import OpenAnswer
 
 
 class Session:
@@ -48,6 +52,36 @@ class Session:
         """
         return observe(pid, thread, self._asking)
 
+    def fds(self, pid: int, thread: int | None = None) -> "OpenAnswer":
+        """Return what a process has open: exe, cwd, root and every file descriptor, with user path and backing file.
+
+        A build id tells nothing of an open file: a session that asks for this proof asks nothing beyond names. Raises
+        ProcessGone, AccessDenied (none of them may be read; *needs* names the capability) and ParseError.
+        """
+        from mapsd.openfiles import open_files  # noqa: PLC0415  (a lookup needs none of it)
+        return open_files(pid, thread, self._asking.proof, self._asking.iterator)
+
+    def layers(self, pid: int, thread: int | None = None) -> "ProcessLayers":
+        """Return the overlays that a process sees: options in words, layers in order, what can be reached of them.
+
+        Raises ProcessGone, AccessDenied and ParseError.
+        """
+        from mapsd.overlayview import layers  # noqa: PLC0415  (a lookup needs none of it)
+        return layers(pid, thread)
+
+    def which(self, pid: int, path: bytes, thread: int | None = None) -> "Which":
+        """Return which file an absolute path opens inside a process's root, and what that hides in the layers.
+
+        A path that leads to nothing is an answer without a winner. Raises UsageError (the path is not absolute),
+        ProcessGone, AccessDenied (the process's root or the path may not be looked at) and ParseError.
+        """
+        from mapsd.nameview import which  # noqa: PLC0415  (a lookup needs none of it)
+        return which(pid, path, thread)
+
+    def pids(self) -> list[int]:
+        """Return every process that this one can see in /proc, itself included, in order."""
+        return processes.pids()
+
     def locate(self, pid: int, addresses: Sequence[int], thread: int | None = None) -> tuple[Located, ...]:
         """Return each address of a process, in the order given, with its mapping and its offset in the file.
 
@@ -61,3 +95,9 @@ def lookup(pid: int, proof: str = "auto", thread: int | None = None) -> ProcessA
     """Return every mapping of one process, asked in a session of its own: see Session."""
     with Session(proof) as session:
         return session.lookup(pid, thread)
+
+
+def fds(pid: int, proof: str = "auto", thread: int | None = None) -> "OpenAnswer":
+    """Return what one process has open, asked in a session of its own: see Session."""
+    with Session(proof) as session:
+        return session.fds(pid, thread)

@@ -34,6 +34,19 @@ def test_json_is_imported_for_json(checkout, tmp_path):
     assert not names & (PACKAGES | SLOW - {"json"})
 
 
+FACES = {"mapsd.columns", "mapsd.table", "mapsd.fitted", "mapsd.exact", "mapsd.colour", "mapsd.mapstext",
+         "mapsd.cli.tables", "mapsd.cli.pager"}
+
+
+@pytest.mark.parametrize(("words", "needed"), [
+    ([], {"mapsd.columns", "mapsd.table", "mapsd.cli.tables"}), (["--json"], set()), (["--ndjson"], set()),
+    (["-r"], {"mapsd.columns", "mapsd.table", "mapsd.cli.tables", "mapsd.exact"}),
+    (["--format=proc"], {"mapsd.mapstext"}),
+    (["--color"], {"mapsd.columns", "mapsd.table", "mapsd.cli.tables", "mapsd.colour"})])
+def test_a_form_needs_no_other_form(checkout, tmp_path, words, needed):
+    assert FACES & imported(checkout, tmp_path, "lookup", "self", *words) == needed
+
+
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["lookup", "--help"], ["extract", "--help"]])
 def test_help_needs_no_machine(checkout, tmp_path, words):
     names = imported(checkout, tmp_path, *words)

@@ -138,3 +138,14 @@ def test_the_flags_of_a_mapping_are_read_whatever_its_name():
     assert list(smaps.vm_flags(text)) == [(0x7F10, 0x7F20, {b"rd", b"mr", b"mw", b"me", b"sd"}),
                                           (0xFFFF0, 0xFFFF1, {b"rd", b"sh", b"pf", b"io"})]
     assert list(smaps.vm_flags(b"")) == []
+
+
+def test_a_status_names_the_real_user_and_the_process_of_a_thread():
+    status = b"Name:\tTgid: 7\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t42\nPid:\t43\nUid:\t1000\t0\t0\t0\n"
+    assert (stat.real_uid(status), stat.thread_group(status)) == (1000, 42)
+
+
+@pytest.mark.parametrize("read", [stat.real_uid, stat.thread_group])
+def test_a_status_without_the_line_is_an_error(read):
+    with pytest.raises(ParseError):
+        read(b"Name:\tx\n")

@@ -1,20 +1,17 @@
 """What the README shows is run as it stands."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from mapsd import errors
-from mapsd.cli import __main__, lookup
-from tests.cli.command import BOUND
+from mapsd.cli import __main__, output
+from tests.cli.command import CHECKOUT
+from tests.examples import commands, run, shown
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 README = (CHECKOUT / "README.md").read_text()
-BLOCKS = [line[4:] for line in README.splitlines() if line.startswith("    ")]
-COMMANDS = [line for line in BLOCKS if line.startswith("bin/mapsd")]
+BLOCKS, COMMANDS = shown("README.md"), commands("README.md")
 
 
 def test_the_first_thing_shown_is_a_lookup():
@@ -23,10 +20,7 @@ def test_the_first_thing_shown_is_a_lookup():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_works(command, tmp_path):
-    # The second command keeps the shell alive: $$ is its pid.
-    script = f"{command}\nexit $?"
-    env = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(["sh", "-c", script], cwd=CHECKOUT, env=env, capture_output=True, check=False, timeout=BOUND)
+    done = run(command, tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout
 
@@ -45,7 +39,7 @@ def test_the_library_is_used_as_the_readme_says():
 
 def test_the_readme_names_every_exit_status_and_failure():
     rows = {line.split("|")[1].strip() for line in README.splitlines() if line.startswith("| ")}
-    statuses = {lookup.FOUND, lookup.NOTHING, __main__.USAGE, lookup.DENIED, lookup.GONE, __main__.FAILED, 127}
+    statuses = {output.FOUND, output.NOTHING, __main__.USAGE, output.DENIED, output.GONE, __main__.FAILED, 127}
     assert {row for row in rows if row.isdigit()} == set(map(str, statuses))
     for failure in (errors.ProcessGone, errors.AccessDenied, errors.ParseError, errors.MapsdError):
         assert f"`{failure.__name__}`" in README

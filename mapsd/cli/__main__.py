@@ -8,7 +8,12 @@ from mapsd.errors import MapsdError, UsageError
 USAGE, FAILED = 2, 70  # 70: EX_SOFTWARE of sysexits.h
 # A command is the module of its name: COMMAND says what may be asked, run() gives exit status and lines for stdout.
 COMMANDS = {
+    "demo": "a container of its own in which a library is copied up: the idea in ten seconds",
     "lookup": "the mappings of processes",
+    "explain": "how one answer was reached, step by step",
+    "fds": "what exe, cwd, root and every file descriptor open",
+    "layers": "the overlays that a process sees, and their layers",
+    "which": "which layer's file a path opens, and what it hides",
     "extract": "the bytes that a mapping really holds, as a file",
     "teach": "pin an iterator whose text says what maps does not",
     "unteach": "remove what teach pinned",

@@ -1,42 +1,78 @@
-"""`mapsd lookup PID…`: every mapping of a process, or those that hold an address."""
+"""`mapsd lookup PID…`: every mapping of a process, or those that are asked for."""
 
 import mapsd
-from mapsd import render
+from mapsd.cli import view
 from mapsd.cli.arguments import address, pid, quoted
+from mapsd.cli.asking import Asking, Target
 from mapsd.cli.command import Asked, Command, Option
-from mapsd.cli.output import DENIED, FAILED, FOUND, GONE, NOTHING, complain, status_of
-from mapsd.errors import MapsdError, UsageError
+from mapsd.cli.output import FAILED, FOUND, Text
+from mapsd.cli.terminal import terminal
+from mapsd.errors import UsageError
 from mapsd.light import Callable
-from mapsd.model import PROOFS, Answer, ProcessAnswer
+from mapsd.model import PROOFS, ProcessAnswer
 
-_WORST = (FAILED, DENIED, GONE, NOTHING, FOUND)
 COMMAND = Command(
     "lookup", "PID|self [0xADDRESS…] …",
     "For every mapping: user path, state, layer and backing file. An address belongs to the process before it and "
-    "selects the mapping that holds it.",
-    (Option(("-J", "--json"), "one JSON object, an array for several processes"),
+    "selects the mapping that holds it.\n\n"
+    "On a terminal the mappings of one file are one story, what does not fit stands below its row, and more than the "
+    "terminal shows goes through $MAPSD_PAGER, $PAGER or less. Anywhere else every row has every cell in full. "
+    "Scripts name their columns and take --raw, --null or --json: the default may change.",
+    (Option(("--all",), "every process that can be seen; those that exit or may not be read are counted on stderr"),
+     Option(("--thread",), "as this thread of the one process sees it, which may have a mount namespace or a root of "
+            "its own", "TID"),
+     Option(("--state",), "only mappings in one of these states, parted by commas", "STATE,…"),
+     Option(("--overlay-only",), "only mappings of files on an overlay, or that may be"),
+     Option(("--files",), "one row a file, for all its mappings that have the same answer"),
+     Option(("-o", "--output"), "these columns, parted by commas; +COLUMN,… adds to the default", "COLUMN,…"),
+     Option(("--output-all",), "every column"),
+     Option(("--list-columns",), "the columns and what each means"),
+     Option(("-n", "--noheadings"), "no headings"),
+     Option(("-r", "--raw"), "exact values parted by one blank, empty where there is none; blanks, control bytes and "
+            "backslashes in them are \\xHH"),
+     Option(("-0", "--null"), "exact values, each ended by a NUL byte, no headings"),
+     Option(("--format",), "table, json, ndjson, or proc: the text of /proc/PID/maps with user paths, and as the "
+            "kernel printed it where they are not established", "FORMAT", view.FORMATS),
+     Option(("-J", "--json"), "one JSON object, an array for several processes"),
      Option(("--ndjson",), "one JSON object a line"),
      Option(("--proof",), "what may be asked beyond names: auto (the cheapest that is sufficient), lookup (nothing), "
-            "or one of page-frame, build-id and bpf wherever it applies", "MEANS", PROOFS)),
-    ((0, "found"), (1, "no such process or no mapping holds the address"), (3, "the process may not be read"),
-     (4, "the process exited meanwhile"), (70, "not answered or not written")),
-    (("json", "ndjson"),))
-Ask = Callable[[int, str], ProcessAnswer]
-AskOne = Callable[[int], ProcessAnswer]
-Target = tuple[int, list[int]]  # a process, and the addresses of it that were asked for (empty: all mappings)
+            "or one of page-frame, build-id and bpf wherever it applies", "MEANS", PROOFS),
+     Option(("--color",), "auto (on a terminal, unless NO_COLOR is set), always or never", "WHEN",
+            ("auto", "always", "never"), "always"),
+     Option(("--no-pager",), "no pager")),
+    ((0, "found"), (1, "no such process, no mapping holds the address or none is in such a state"),
+     (3, "the process may not be read"), (4, "the process exited meanwhile"), (70, "not answered or not written")),
+    (("json", "ndjson", "format"), ("raw", "null"), ("output", "output-all"), ("all", "thread")))
+Ask = Callable[[int, int | None], ProcessAnswer]
 
 
-def _live(process: int, proof: str) -> ProcessAnswer:
-    return mapsd.lookup(process, proof)
-
-
-def run(asked: Asked, ask: Ask = _live) -> tuple[int, list[str]]:
+def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[Text]]:
     """Return the worst exit status and the lines to print; what failed is said on stderr."""
-    flags, wanted = asked.flags, targets(asked.operands)
-    proof = asked.values.get("proof", "auto")
-    statuses, answers = zip(*(_answered(lambda process: ask(process, proof), *one) for one in wanted), strict=True)
-    found = [answer for answer in answers if answer is not None]
-    return min(statuses, key=_WORST.index), _lines(flags, found, several=len(wanted) > 1)
+    if "list-columns" in asked.flags:
+        from mapsd.cli.tables import listed  # noqa: PLC0415  (rarely asked for)
+        return FOUND, [*listed(terminal())]
+    wanted = None if "all" in asked.flags else targets(asked.operands)
+    if wanted is None and asked.operands:
+        raise UsageError(f"--all takes no PID: {quoted(asked.operands[0])}")
+    if ask is not None:
+        return _run(asked, wanted or [], ask)
+    with mapsd.Session(asked.values.get("proof", "auto")) as session:
+        return _run(asked, [(one, []) for one in session.pids()] if wanted is None else wanted, session.lookup)
+
+
+def _run(asked: Asked, wanted: list[Target], ask: Ask) -> tuple[int, list[Text]]:
+    everything, seen = "all" in asked.flags, terminal()
+    thread = _thread(asked, wanted)
+    made = view.lines(asked, seen, several=everything or len(wanted) > 1)
+    asking = Asking(lambda process: ask(process, thread), view.filters(asked), everything=everything)
+    answers = asking.answers(wanted)
+    if not everything:
+        # What could not be asked is said before a pager has the terminal.
+        answers = iter(list(answers))
+    if seen is None and not everything:
+        return asking.end(), list(made(answers))
+    written = view.written(asked, seen, made(answers))
+    return (asking.end() if written else FAILED), []
 
 
 def targets(operands: list[str]) -> list[Target]:
@@ -54,42 +90,12 @@ def targets(operands: list[str]) -> list[Target]:
     return found
 
 
-def _answered(ask: AskOne, process: int, addresses: list[int]) -> tuple[int, ProcessAnswer | None]:
-    try:
-        answer = ask(process)
-    except UsageError:
-        raise
-    except MapsdError as error:
-        complain(str(error))
-        return status_of(error), None
-    except OSError as error:
-        complain(f"{process}: {error}")
-        return FAILED, None
-    return _selected(answer, addresses) if addresses else (FOUND, answer)
-
-
-def _selected(answer: ProcessAnswer, addresses: list[int]) -> tuple[int, ProcessAnswer]:
-    lost = [one for one in addresses if not any(_holds(mapping, one) for mapping in answer.mappings)]
-    for one in lost:
-        complain(f"{answer.process.pid}: no mapping holds {one:#x}")
-    kept = tuple(mapping for mapping in answer.mappings if any(_holds(mapping, one) for one in addresses))
-    return NOTHING if lost else FOUND, answer._replace(mappings=kept)
-
-
-def _holds(mapping: Answer, byte: int) -> bool:
-    return mapping.vma.start <= byte < mapping.vma.end
-
-
-def _lines(flags: frozenset[str], answers: list[ProcessAnswer], *, several: bool) -> list[str]:
-    if not flags:
-        return [line for answer in answers for line in (*_title(answer, several=several), *render.table(answer))]
-    import json  # noqa: PLC0415  (9 ms that the table does not need)
-    objects = [render.as_json(answer) for answer in answers]
-    if "ndjson" in flags:
-        return [json.dumps(one) for one in objects]
-    # Several processes are always an array, also of none; a single one that failed is no JSON at all.
-    return [json.dumps(one, indent=1) for one in ([objects] if several else objects)]
-
-
-def _title(answer: ProcessAnswer, *, several: bool) -> list[str]:
-    return [f"{answer.process.pid} {render.printable(render.escaped(answer.process.name))}"] if several else []
+def _thread(asked: Asked, wanted: list[Target]) -> int | None:
+    text = asked.values.get("thread")
+    if text is None:
+        return None
+    if len(wanted) != 1:
+        raise UsageError("--thread is of one process")
+    if not text.isdigit():
+        raise UsageError(f"not a TID: {quoted(text)}")
+    return pid(text)

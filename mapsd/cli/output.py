@@ -4,9 +4,10 @@ import os
 import sys
 
 from mapsd.errors import AccessDenied, MapsdError, NothingHeld, ProcessGone
-from mapsd.light import Sequence
+from mapsd.light import Iterator, Sequence
 from mapsd.render import printable
 
+Text = str | bytes  # a line without its newline, or bytes that are written as they are
 FOUND, NOTHING, DENIED, GONE, FAILED = 0, 1, 3, 4, 70
 
 
@@ -23,17 +24,16 @@ def status_of(error: MapsdError | OSError) -> int:
             return FAILED
 
 
-def write(lines: Sequence[str]) -> bool:
+def write(lines: Sequence[Text] | Iterator[Text]) -> bool:
     """Write lines to stdout and return whether they were taken; a reader that has gone wants no more."""
-    if not lines:
+    if lines == []:
         return True
     if sys.stdout is None:
         complain("cannot write the answer: stdout is closed")
         return False
     try:
-        # A locale that is not UTF-8 lacks most characters of a path.
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper at run time
-        sys.stdout.writelines(f"{line}\n" for line in lines)
+        sys.stdout.flush()
+        sys.stdout.buffer.writelines(encoded(lines))
         sys.stdout.flush()
     except BrokenPipeError:
         _discard(sys.stdout.fileno())
@@ -42,6 +42,13 @@ def write(lines: Sequence[str]) -> bool:
         complain(f"cannot write the answer: {error.strerror or error}")
         return False
     return True
+
+
+def encoded(lines: Sequence[Text] | Iterator[Text]) -> Iterator[bytes]:
+    """Yield the bytes of lines."""
+    for line in lines:
+        # A locale that is not UTF-8 lacks most characters of a path.
+        yield line if isinstance(line, bytes) else f"{line}\n".encode(sys.stdout.encoding, "backslashreplace")
 
 
 def _discard(fd: int) -> None:

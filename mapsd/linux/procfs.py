@@ -42,6 +42,10 @@ class ProcFs:
         with self._translated(name), opened(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._dir)) as fd:
             return _whole(fd)
 
+    def open(self, name: str, flags: int) -> int:
+        """Return a descriptor of an entry of the process's directory; raises OSError."""
+        return os.open(name, flags, dir_fd=self._dir)
+
     def stat(self) -> stat.Stat:
         """Return the process's stat line."""
         return stat.parse(self.text("stat"))

@@ -29,10 +29,8 @@ def answering(pid: int, thread: int | None = None) -> tuple[ProcFs, stat.Stat]:
     process = ProcFs(pid)
     try:
         line = process.stat()
-        if thread is not None:
-            process.text(f"task/{thread}/stat")
         chosen = thread or living_thread(process, line)
-        other = ProcFs(pid, chosen) if chosen not in {None, pid} else None
+        other = None if chosen in {None, pid} else _of_process(process, chosen, asked=thread is not None)
     except BaseException:
         process.close()
         raise
@@ -40,3 +38,30 @@ def answering(pid: int, thread: int | None = None) -> tuple[ProcFs, stat.Stat]:
         return process, line
     process.close()
     return other, line
+
+
+def _of_process(process: ProcFs, thread: int, *, asked: bool) -> ProcFs:
+    """Return a thread of a process; *asked* says that it was asked for and may be none of its threads."""
+    gone = ProcessGone(process.pid, seen=not asked, thread=thread)
+    try:
+        # Below the process's task directory a thread has no map_files.
+        other = ProcFs(process.pid, thread)
+    except ProcessGone as error:
+        raise gone from error
+    try:
+        # Below /proc it may be of another process by now.
+        same = _thread_group(other) == _thread_group(process)
+    except BaseException:
+        other.close()
+        raise
+    if same:
+        return other
+    other.close()
+    raise gone
+
+
+def _thread_group(process: ProcFs) -> int | None:
+    try:
+        return stat.thread_group(process.text("status"))
+    except ProcessGone:
+        return None

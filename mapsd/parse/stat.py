@@ -25,7 +25,16 @@ def parse(text: bytes) -> Stat:
 
 def real_uid(status: bytes) -> int:
     """Return the real user id from a text of /proc/PID/status. See proc_pid_status(5)."""
+    return _number(status, b"Uid:")
+
+
+def thread_group(status: bytes) -> int:
+    """Return the process that a thread is of, from a text of /proc/TID/status."""
+    return _number(status, b"Tgid:")
+
+
+def _number(status: bytes, name: bytes) -> int:
     for line in status.split(b"\n"):
-        if line.startswith(b"Uid:"):
+        if line.startswith(name):
             return int(line.split()[1])
-    raise ParseError("status", status[:100], "no Uid line")
+    raise ParseError("status", status[:100], f"no {name.decode('ascii')} line")

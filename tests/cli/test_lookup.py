@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -52,10 +53,9 @@ def test_several_processes_are_an_array_or_a_line_each(sleeper):
     assert [validate(one)["process"]["pid"] for one in several] == [sleeper, os.getpid()]
     lines = mapsd("--ndjson", sleeper, os.getpid()).stdout.splitlines()
     assert [validate(json.loads(line))["process"]["pid"] for line in lines] == [sleeper, os.getpid()]
-    titles = [line for line in mapsd(sleeper, "self").stdout.decode().splitlines() if line[0].isdigit() and
-              "-" not in line.split()[0]]
-    assert titles[0].split()[0] == str(sleeper)
-    assert len(titles) == 2
+    heading, *rows = [line.split() for line in mapsd(sleeper, os.getpid()).stdout.decode().splitlines()]
+    assert heading[:2] == ["PID", "ADDRESS"]
+    assert list(dict.fromkeys(row[0] for row in rows)) == [str(sleeper), str(os.getpid())]
 
 
 def test_self_is_mapsd():
@@ -93,8 +93,16 @@ def test_a_path_of_any_bytes_is_exact_in_json_and_harmless_in_the_table(tmp_path
         assert [m["state"] for m in found] == ["current"]
         assert os.stat(exact(found[0], "openable_path")).st_ino == os.stat(path).st_ino
         table = mapsd(pid).stdout.decode()
-    assert all(char.isprintable() or char == "\n" for char in table)
+        raw = mapsd(pid, "-r", "-o", "USER_PATH,STATE").stdout.decode()
+        zero = mapsd(pid, "-0", "-o", "USER_PATH").stdout
+        text = mapsd(pid, "--format=proc").stdout
+        maps = Path(f"/proc/{pid}/maps").read_bytes()
+    assert all(char.isprintable() or char == "\n" for char in table + raw)
     assert sum(str(tmp_path) in line for line in table.splitlines()) == 1
+    [line] = [line for line in raw.splitlines() if line.startswith(f"{tmp_path}/")]
+    word, state = line.split(" ")
+    assert re.sub(rb"\\x(..)", lambda match: bytes.fromhex(match[1].decode()), word.encode()) == path
+    assert (state, zero.split(b"\0").count(path), text) == ("current", 1, maps)
 
 
 def test_a_deleted_file_is_deleted(tmp_path):
@@ -113,9 +121,13 @@ def test_a_deleted_file_is_deleted(tmp_path):
 def test_a_process_may_have_any_name(name):
     with child(lambda: renamed(name)) as pid:
         assert exact(as_json(pid)["process"], "name") == name
-        table = mapsd(pid, pid).stdout.decode()
-    assert all(char.isprintable() or char == "\n" for char in table)
-    assert sum(line.startswith(f"{pid} ") for line in table.splitlines()) == 2
+        table = mapsd(pid, pid, "-o", "PID,NAME").stdout.decode()
+        raw = mapsd(pid, "-nro", "PID,NAME,KIND").stdout.decode()
+        zero = mapsd(pid, "-0o", "NAME").stdout
+    assert all(char.isprintable() or char == "\n" for char in table + raw)
+    assert all(line.startswith(f"{pid} ") for line in table.splitlines()[1:])
+    assert all(len(line.split(" ")) == 3 for line in raw.splitlines())
+    assert set(zero.split(b"\0")) == {name, b""}
 
 
 def test_a_missing_process_is_status_1():
@@ -177,3 +189,81 @@ def test_a_process_that_exits_in_the_middle_is_status_4():
         if asking.returncode == 4:
             return
     pytest.fail("the process was never seen to exit in the middle")
+
+
+def test_every_process_that_can_be_seen_is_asked(sleeper):
+    done = mapsd("--all", "-nro", "PID,USER_PATH")
+    assert done.returncode == 0
+    seen = {int(line.split(" ")[0]) for line in done.stdout.decode().splitlines()}
+    assert {sleeper, os.getpid()} <= seen
+    array = mapsd("--all", "--json", "--state", "current")
+    assert array.returncode == 0
+    several = [validate(one) for one in json.loads(array.stdout)]
+    assert {sleeper, os.getpid()} <= {one["process"]["pid"] for one in several}
+    assert all(m["state"] == "current" for one in several for m in one["mappings"])
+    assert all(one["mappings"] for one in several)
+
+
+@pytest.mark.usefixtures("root")
+def test_processes_that_may_not_be_read_are_counted(sleeper):
+    if shutil.which("setpriv") is None:
+        missing("root", "needs setpriv")
+    done = mapsd("--all", "--ndjson", prefix=NOBODY)
+    status, told = said(done)
+    assert (status, told.count("\n")) == (0, 1)
+    assert int(re.search(r"(\d+) process(es)? may not be read", told)[1]) > 0
+    assert sleeper not in [json.loads(line)["process"]["pid"] for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("words", [["--all", "1"], ["--all", "self", "0x1"], ["--all", "--thread", "1"],
+                                   ["--thread", "1"], ["--thread", "x", "self"], ["--thread", "self", "self"],
+                                   ["--thread", "1", "self", "1"], ["--all", "--format=proc"], ["--state", "", "self"],
+                                   ["self", "1", "--format=proc"], ["--state", "fine", "self"],
+                                   ["--state", "current,", "self"], ["--state", "\x1b[31m", "self"],
+                                   ["--format=xml", "self"], ["--color=green", "self"], ["--no-page", "self"]])
+def test_words_that_do_not_go_together_are_status_2(words):
+    done = mapsd(*words)
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
+    assert done.stderr.decode()[:-1].isprintable()
+
+
+def test_states_are_selected_in_every_form(sleeper):
+    whole = as_json(sleeper)["mappings"]
+    current = [m["start"] for m in whole if m["state"] == "current"]
+    assert 0 < len(current) < len(whole)
+    assert [m["start"] for m in as_json(sleeper, "--state", "current,unknown")["mappings"]] == [
+        m["start"] for m in whole if m["state"] in {"current", "unknown"}]
+    assert mapsd(sleeper, "--state=current", "-nro", "START").stdout.decode().split() == current
+    assert len(mapsd(sleeper, "--state=current", "--format=proc").stdout.splitlines()) == len(current)
+
+
+def test_nothing_in_such_a_state_is_status_1(sleeper):
+    assert said(mapsd(sleeper, "--state", "detached,covered")) == (1, "")
+    done = mapsd(sleeper, "--state", "detached", "--json")
+    assert (done.returncode, validate(json.loads(done.stdout))["mappings"]) == (1, [])
+    assert said(mapsd(sleeper, "--state", "detached", "-n")) == (1, "")
+    assert mapsd(sleeper, "--state", "detached", "-n").stdout == b""
+
+
+def test_no_file_on_an_overlay_is_status_1(sleeper):
+    on_overlay = {m["start"] for m in as_json(sleeper)["mappings"] if m["mount"] and m["mount"]["fs_type"] == "overlay"}
+    done = mapsd(sleeper, "--overlay-only", "-nro", "START")
+    assert (done.returncode, set(done.stdout.decode().split())) == (int(not on_overlay), on_overlay)
+
+
+def test_files_are_told_with_their_mappings(sleeper):
+    counted: dict[str, int] = {}
+    for m in as_json(sleeper)["mappings"]:
+        if m["kind"] == "file":
+            counted[m["user_path"]] = counted.get(m["user_path"], 0) + 1
+    text = mapsd(sleeper, "--files", "-nro", "USER_PATH,MAPPINGS").stdout.decode()
+    rows = [line.split(" ") for line in text.splitlines()]
+    assert {path: int(number) for path, number in rows} == counted
+    assert max(counted.values()) > 1
+
+
+def test_a_thread_that_is_not_the_process_s_is_status_1(sleeper):
+    assert said(mapsd(sleeper, "--thread", ABSENT)) == (1, f"mapsd: {sleeper}: no thread {ABSENT}\n")
+    assert said(mapsd(sleeper, "--thread", os.getpid())) == (1, f"mapsd: {sleeper}: no thread {os.getpid()}\n")
+    assert said(mapsd(ABSENT, "--thread", ABSENT)) == (1, f"mapsd: {ABSENT}: no such process\n")
+    assert said(mapsd(sleeper, "--thread", sleeper)) == (0, "")

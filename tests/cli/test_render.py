@@ -7,15 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mapsd import render
-from mapsd.model import Answer, Backing, DeviceId, Mount, ProcessAnswer, ProcessFacts, Vma
+from tests.cli.answers import CONTROL, PATHS, answer
 from tests.cli.command import exact
 from tests.schema import mistake, unescaped, validate
-
-ALPHABET = st.sampled_from([b"/", b"\\", b"x41", b"\n", b"\x1b[m", b"\x7f", b"\xff", b"\xc2\x85", b"\xc2\xa0", b"a",
-                            b" ", "\u202e".encode(), "\u2028".encode(), b"\xed\xa0\x80", "\U0001f600".encode(),
-                            b"\\012"])
-PATHS = st.binary(max_size=40) | st.lists(ALPHABET, max_size=12).map(b"".join)
-CONTROL = {*range(0x20), *range(0x7F, 0xA0)}
 
 
 @given(PATHS)
@@ -46,22 +40,8 @@ def test_what_is_printable_is_unchanged_and_the_rest_is_escaped(text):
     assert (shown == text) == text.isprintable()
 
 
-def answer(path: bytes) -> ProcessAnswer:
-    vma = Vma(4096, 8192, "r--p", 0, DeviceId(0, 48), 7, path)
-    mount = Mount(1, 0, vma.device, b"/", path, path or b"x", b"")
-    backing = Backing(path, vma.device, 7, path, True, "lower", 1, path)
-    found = Answer(vma, "file", path, None, b"/proc/1/root/" + path, mount,
-                   backing._replace(through=(backing,), metadata=backing), "current", "lookup")
-    lost = Answer(vma, "file", state="unknown", reason="\x1b[31m")
-    facts = ProcessFacts(1, 2, path, 0, path, 3, path)
-    return ProcessAnswer(facts, "6.1", None, 0.0, (found, lost, Answer(vma, "heap")))
-
-
 @given(PATHS)
-def test_no_face_prints_a_raw_control_byte(path):
-    table = list(render.table(answer(path)))
-    assert all(line.isprintable() for line in table)
-    assert len(table) == 4
+def test_json_holds_no_raw_control_byte(path):
     assert not CONTROL & set(json.dumps(render.as_json(answer(path))).encode())
 
 

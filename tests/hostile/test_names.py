@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mapsd import lookup, render
+from tests.cli.command import mapsd
 from tests.hostile.cli import cli, exact
 from tests.hostile.conftest import until
 from tests.hostile.scenes import forked, overlay
@@ -122,7 +122,7 @@ def test_a_process_may_call_itself_anything(name):
     os.read(ready, 1)
     try:
         answer = answered(child)
-        table = "\n".join(render.table(lookup(child)))
+        table = mapsd(child).stdout.decode()
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -5,6 +5,8 @@
  *                                n shared and not touched, w shared and writable
  *     fdmap MODE FD              the same for a descriptor that was passed in (one page)
  *     unmap ADDRESS PAGES
+ *     open FLAGS PATH            a descriptor stays open; FLAGS are those of open(2), in decimal
+ *     read FD PAGE               what pread(2) gives of a page: the address where it is kept until the next read
  *     bind FROM TO   detach PATH   overlay TO OPTIONS   newns   chroot PATH   chdir PATH   pivot PATH
  *     thread                     a second thread appears and the leader exits
  */
@@ -74,6 +76,13 @@ static long serve(char *line) {
         return mapped(*part[1], atoi(part[2]), 0, 1);
     if (!strcmp(name, "unmap"))
         return munmap((void *)strtoul(part[1], NULL, 16), (size_t)(atol(part[2]) * PAGE));
+    if (!strcmp(name, "open"))
+        return open(unhex(part[2]), atoi(part[1]), 0600);
+    if (!strcmp(name, "read")) {
+        static char page[PAGE];
+        memset(page, 0, PAGE);
+        return pread(atoi(part[1]), page, PAGE, atol(part[2]) * PAGE) < 0 ? -1 : (long)page;
+    }
     if (!strcmp(name, "bind"))
         return mount(unhex(part[1]), unhex(part[2]), NULL, MS_BIND, NULL);
     if (!strcmp(name, "detach"))

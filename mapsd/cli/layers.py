@@ -1,0 +1,49 @@
+"""`mapsd layers PID`: the overlays that a process sees, and their layers."""
+
+import os
+
+import mapsd
+from mapsd.cli.arguments import pid
+from mapsd.cli.command import JSON, Asked, Command
+from mapsd.cli.output import FOUND, NOTHING, complain
+from mapsd.errors import UsageError
+from mapsd.light import TYPE_CHECKING, Callable
+
+if TYPE_CHECKING:
+    from mapsd.layersmodel import ProcessLayers
+
+COMMAND = Command(
+    "layers", "PID|self",
+    "The overlays that a process sees, in the order of its mount table: their options in words, and their layers in "
+    "the order of lookup: upper:0, then the lowers from the topmost down, then the data-only layers. For each layer "
+    "the directory that it is, as the observer names it, and what stands in the way where it cannot be found or reached. A "
+    "layer is certain where the overlay itself names a file of this very directory: a text alone may name another one "
+    "since the mount. An option in parentheses is not printed by the kernel.",
+    (JSON,),
+    ((0, "found"), (1, "no such process, or it sees no overlay"), (3, "the process may not be read"),
+     (4, "the process exited meanwhile"), (70, "not answered or not written")))
+Ask = Callable[[int], "ProcessLayers"]
+
+
+def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
+    """Return the exit status and the lines to print; what is missing is said on stderr."""
+    if len(asked.operands) != 1:
+        raise UsageError("one PID is needed (see mapsd layers --help)")
+    process = pid(asked.operands[0])
+    found = (ask or mapsd.layers)(process)
+    for mount in found.unions:
+        complain(f"{process}: {os.fsdecode(mount.mount_point)!r} is merged by a server ({os.fsdecode(mount.fs_type)}), "
+                 "not by the kernel: its layers are not known")
+    if not found.overlays:
+        complain(f"{process}: sees no overlay")
+    return FOUND if found.overlays else NOTHING, _lines(found, asked.flags)
+
+
+def _lines(found: "ProcessLayers", flags: frozenset[str]) -> list[str]:
+    if "json" in flags:
+        import json  # noqa: PLC0415  (9 ms that the text does not need)
+
+        from mapsd.overlayjson import layers_object  # noqa: PLC0415
+        return [json.dumps(layers_object(found), indent=1)]
+    from mapsd.overlaytext import layers_lines  # noqa: PLC0415
+    return list(layers_lines(found))
