@@ -8,8 +8,9 @@ from tests.cli.command import BOUND, CHECKOUT
 
 
 def shown(page: str) -> list[str]:
-    """Return the lines of a page that are indented by four blanks."""
-    return [line[4:] for line in (CHECKOUT / page).read_text().splitlines() if line.startswith("    ")]
+    """Return the lines of a page that are indented by four blanks, outside of fences."""
+    parts = (CHECKOUT / page).read_text().split("```")[::2]
+    return [line[4:] for part in parts for line in part.splitlines() if line.startswith("    ")]
 
 
 def commands(page: str) -> list[str]:

@@ -1,5 +1,7 @@
 """What the README shows is run as it stands."""
 
+import os
+import re
 import subprocess
 import sys
 
@@ -7,7 +9,8 @@ import pytest
 
 from mapsd import errors
 from mapsd.cli import __main__, output
-from tests.cli.command import CHECKOUT
+from tests.cli.command import CHECKOUT, NOBODY
+from tests.conftest import missing
 from tests.examples import commands, run, shown
 
 README = (CHECKOUT / "README.md").read_text()
@@ -23,6 +26,27 @@ def test_a_command_of_the_readme_works(command, tmp_path):
     done = run(command, tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout
+
+
+def normal(text: str) -> str:
+    """Return a story without what differs from run to run, and without lsof, which need not be there."""
+    kept = " ".join(line.strip() for line in text.splitlines() if not line.strip().startswith("lsof"))
+    return re.sub(r"[0-9a-f]{12}-[0-9a-f]{12}|\b[0-9]+:[0-9a-f]+\b|\b[0-9]{4,39}\b", "N", re.sub(r" +", " ", kept))
+
+
+def test_the_demo_says_what_the_readme_shows(tmp_path):
+    tmp_path.chmod(0o777)
+    for above in tmp_path.parents[:3]:
+        above.chmod(0o755)
+    prefix = NOBODY if os.geteuid() == 0 else []
+    done = subprocess.run([*prefix, CHECKOUT / "bin/mapsd", "demo"], capture_output=True, text=True, check=False,
+                          env={**os.environ, "TMPDIR": str(tmp_path)}, timeout=60)
+    if done.returncode:
+        missing("root", done.stderr)
+    if "proof build-id" not in done.stdout:
+        missing("bpf", "this kernel's build ids cannot be asked")
+    story = README[README.index("```text\n") + 8:]
+    assert normal(story[:story.index("```")]) in normal(done.stdout)
 
 
 def test_every_command_is_shown():
@@ -46,7 +70,7 @@ def test_the_readme_names_every_exit_status_and_failure():
 
 
 def test_every_file_that_the_readme_names_exists():
-    for name in ("docs/schema/lookup.json", "docs/schema/extract.json", "docs/teach.md", "bench/lookup.py",
-                 "bench/teach.py", "bin/test", "bin/build-bpf"):
-        assert name in README
-        assert (CHECKOUT / name).is_file()
+    named = set(re.findall(r"(?<!/)(?:bin|bench|docs)/[a-z/-]+(?:\.[a-z]+)?|[A-Z]+\.md", README))
+    assert {name for name in named if not (CHECKOUT / name).exists()} == set()
+    pages = {f"docs/{page.name}" for page in (CHECKOUT / "docs").glob("*.md")}
+    assert pages - named == set()
