@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import mapsd
+from mapsd import errors
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGE = (CHECKOUT / "docs/embedding.md").read_text()
@@ -24,4 +25,14 @@ def test_an_example_for_embedders_runs(example):
 def test_there_is_an_example_of_every_way_to_ask_that_the_page_names():
     assert len(EXAMPLES) == 4
     assert all(any(f"mapsd.{name}" in example for example in EXAMPLES) for name in ("lookup", "Session"))
-    assert mapsd.__all__
+
+
+def test_the_interface_is_what_the_page_says():
+    assert sorted(mapsd.__all__) == ["Session", "__version__", "explain", "fds", "layers", "lookup", "which"]
+
+
+def test_the_page_of_failures_has_each_of_them():
+    page = (CHECKOUT / "docs/errors.md").read_text()
+    failures = {name for name, one in vars(errors).items() if isinstance(one, type)}
+    shown = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    assert shown == failures - {"MapsdError", "NoSuchThread"}
