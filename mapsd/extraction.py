@@ -5,10 +5,14 @@ from mapsd.errors import NotExtracted, NothingHeld, ProcessGone
 from mapsd.light import NamedTuple, Sequence
 from mapsd.linux.backingfile import BackingFile, open_backing
 from mapsd.linux.memory import Memory
+from mapsd.linux.outfile import OutFile
+from mapsd.linux.outstream import OutStream
 from mapsd.linux.views import SERVED
 from mapsd.model import Answer, ProcessAnswer, Refused, Vma
 from mapsd.resolve.source import FromFile, FromMemory, Group, Source, grouped, mapping_at, may_fault, source, steady
 from mapsd.session import lookup
+
+MAX_SIZE = 4 << 30  # bytes
 
 
 class Extraction(NamedTuple):
@@ -40,7 +44,27 @@ class _Asked(NamedTuple):
         return f"{self.memory.pid}: {self.address:#x}"
 
 
-def extract(pid: int, address: int, output: Output, wish: Wish) -> Extraction:
+def extract(pid: int, address: int, to: bytes | int, *, replace: bool = False, max_size: int = MAX_SIZE,
+            fault: str = "auto") -> Extraction:
+    """Write what the mapping at *address* really holds, and return what was done and where the bytes came from.
+
+    *to* is the path of a new file, which appears when it is whole (*replace*: also over a regular file), or a
+    descriptor, which keeps what was written. *max_size* is in bytes; *fault* says whether pages of a file may be
+    brought into memory for the process: "never", "always", or "auto", not from a filesystem with a server. Raises
+    NothingHeld, NotExtracted and NotWritten, and what lookup() raises.
+    """
+    output = _taking(to) if isinstance(to, int) else OutFile(to, replace=replace)
+    try:
+        return extracted(pid, address, output, Wish(max_size, fault))
+    finally:
+        output.close()
+
+
+def _taking(fd: int) -> OutStream:
+    return OutStream(fd, b"stdout" if fd == 1 else b"descriptor %d" % fd)
+
+
+def extracted(pid: int, address: int, output: Output, wish: Wish) -> Extraction:
     """Write what the mapping at *address* holds to *output*, commit it, and return what was done.
 
     Raises NothingHeld, NotExtracted and NotWritten, and what lookup() raises; nothing is committed then.

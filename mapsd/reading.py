@@ -7,7 +7,6 @@ from mapsd.errors import ParseError, ProcessGone
 from mapsd.light import NamedTuple, Sequence
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.procfs import ProcFs
-from mapsd.located import holding
 from mapsd.model import FileFacts, ProcessFacts, Skipped, Vma
 from mapsd.parse import maps, mountinfo, stat
 from mapsd.resolve.mounts import MountTable
@@ -100,12 +99,13 @@ class Memory:
             text = self._process.reread(self._fd)
             self.gone = self._had and not text
             self._had = self._had or bool(text)
-            try:
-                if text != self._text:
-                    vmas = maps.parse(text)
-                    self._vmas = vmas if self._addresses is None else holding(vmas, self._addresses)
-                    self._text = text
+            if text == self._text:
                 return self._vmas
+            try:
+                vmas = maps.parse(text)
             except ParseError as error:
                 torn = error
+                continue
+            self._text, self._vmas = text, vmas if self._addresses is None else holding(vmas, self._addresses)
+            return self._vmas
         raise torn

@@ -1,5 +1,6 @@
 """`mapsd doctor`: what this kernel and the caller's privileges let mapsd establish."""
 
+import mapsd
 from mapsd.cli.command import JSON, Asked, Command
 from mapsd.cli.output import FAILED, FOUND, complain
 from mapsd.errors import MapsdError
@@ -21,9 +22,8 @@ _WORKS = {True: "yes", False: "no", None: "?"}
 
 def run(asked: Asked) -> tuple[int, list[str]]:
     """Return the exit status and the lines to print; what failed is said on stderr."""
-    from mapsd.linux import doctor  # noqa: PLC0415  (--help needs no machine)
     try:
-        return FOUND, _lines(doctor.examined(), asked.flags)
+        return FOUND, _lines(mapsd.doctor(), asked.flags)
     except (MapsdError, OSError) as error:
         complain(f"this machine cannot be examined: {error}")
         return FAILED, []

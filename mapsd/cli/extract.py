@@ -3,6 +3,7 @@
 import os
 import sys
 
+import mapsd
 from mapsd.cli.arguments import address, pid, quoted
 from mapsd.cli.command import JSON, Asked, Command, Option
 from mapsd.cli.output import FAILED, FOUND, report
@@ -71,15 +72,8 @@ def _output(values: dict[str, str]) -> bytes | None:
 
 def _extracted(process: int, at: int, wish: tuple[int, str], path: bytes | None,
                flags: frozenset[str]) -> tuple[int, list[str]]:
-    from mapsd.copying import Wish  # noqa: PLC0415  (--help needs no machine)
-    from mapsd.extraction import extract  # noqa: PLC0415
-    from mapsd.linux.outfile import OutFile  # noqa: PLC0415
-    from mapsd.linux.outstream import OutStream  # noqa: PLC0415
-    output = OutStream(_stdout(), b"stdout") if path is None else OutFile(path, replace="force" in flags)
-    try:
-        found = extract(process, at, output, Wish(*wish))
-    finally:
-        output.close()
+    to = _stdout() if path is None else path
+    found = mapsd.extract(process, at, to, replace="force" in flags, max_size=wish[0], fault=wish[1])
     lines = _lines(found, path, flags)
     if path is None:
         return (FOUND if report(lines) else FAILED), []

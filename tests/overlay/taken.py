@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from mapsd.copying import Wish
-from mapsd.extraction import Extraction, extract
+from mapsd.extraction import Extraction, extracted
 from tests.overlay.target import Target
 
 LIMIT = 1 << 30
@@ -35,7 +35,7 @@ def taken(target: Target, address: int, *, fault: str = "auto",
           meanwhile: Callable[[], object] | None = None) -> tuple[bytes, Extraction]:
     """Return what is extracted of a mapping, and what is said of it."""
     output = Taken(meanwhile)
-    found = extract(target.pid, address, output, Wish(LIMIT, fault))
+    found = extracted(target.pid, address, output, Wish(LIMIT, fault))
     assert output.committed
     assert found.copied.size == len(output.data)
     return bytes(output.data), found

@@ -10,7 +10,7 @@ import pytest
 from mapsd import lookup
 from mapsd.copying import Wish
 from mapsd.errors import NotExtracted, NothingHeld, ProcessGone
-from mapsd.extraction import extract
+from mapsd.extraction import extracted
 from mapsd.linux.backingfile import open_backing
 from mapsd.model import Backing, DeviceId, Refused
 from mapsd.resolve.source import FromFile, FromMemory
@@ -364,5 +364,5 @@ def test_nothing_is_committed_on_failure(ground, target):
     address = target.map(ground / "merged" / "plain")
     output = Taken(lambda: target.ask("unmap", f"{address:x}", 1))
     with pytest.raises(NotExtracted):
-        extract(target.pid, address, output, Wish(1 << 30))
+        extracted(target.pid, address, output, Wish(1 << 30))
     assert not output.committed
