@@ -13,15 +13,33 @@ else:
     from _collections import _tuplegetter
 
     _Function = type(lambda: None)
-    _templates: dict[int, _Function] = {}  # by number of fields: to compile one a class took a tenth of a lookup
+    _new = tuple.__new__
+    # By number of fields, and no class has more: to compile one for each, as collections.namedtuple does, took a
+    # tenth of a lookup.
+    _CONSTRUCTORS = {
+        1: lambda _, a: _new(_, (a,)),
+        2: lambda _, a, b: _new(_, (a, b)),
+        3: lambda _, a, b, c: _new(_, (a, b, c)),
+        4: lambda _, a, b, c, d: _new(_, (a, b, c, d)),
+        5: lambda _, a, b, c, d, e: _new(_, (a, b, c, d, e)),
+        6: lambda _, a, b, c, d, e, f: _new(_, (a, b, c, d, e, f)),
+        7: lambda _, a, b, c, d, e, f, g: _new(_, (a, b, c, d, e, f, g)),
+        8: lambda _, a, b, c, d, e, f, g, h: _new(_, (a, b, c, d, e, f, g, h)),
+        9: lambda _, a, b, c, d, e, f, g, h, i: _new(_, (a, b, c, d, e, f, g, h, i)),
+        10: lambda _, a, b, c, d, e, f, g, h, i, j: _new(_, (a, b, c, d, e, f, g, h, i, j)),
+        11: lambda _, a, b, c, d, e, f, g, h, i, j, k: _new(_, (a, b, c, d, e, f, g, h, i, j, k)),
+        12: lambda _, a, b, c, d, e, f, g, h, i, j, k, m: _new(_, (a, b, c, d, e, f, g, h, i, j, k, m)),
+        13: lambda _, a, b, c, d, e, f, g, h, i, j, k, m, n: _new(_, (a, b, c, d, e, f, g, h, i, j, k, m, n)),
+        14: lambda _, a, b, c, d, e, f, g, h, i, j, k, m, n, o: _new(_, (a, b, c, d, e, f, g, h, i, j, k, m, n, o)),
+        15: lambda _, a, b, c, d, e, f, g, h, i, j, k, m, n, o, p: _new(
+            _, (a, b, c, d, e, f, g, h, i, j, k, m, n, o, p)),
+        16: lambda _, a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q: _new(
+            _, (a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q)),
+    }
 
     def _constructor(fields: tuple[str, ...], defaults: tuple[object, ...]) -> object:
         # A signature of its own, as collections.namedtuple makes one: a general one is slower by half a lookup.
-        if len(fields) not in _templates:
-            names = "".join(f", _{number}" for number in range(len(fields)))
-            made = eval(f"lambda _cls{names}: _new(_cls, ({names[2:]},))", {"_new": tuple.__new__})  # noqa: S307
-            _templates[len(fields)] = made
-        template = _templates[len(fields)]
+        template = _CONSTRUCTORS[len(fields)]
         code = template.__code__.replace(co_varnames=("_cls", *fields))
         return _Function(code, template.__globals__, "__new__", defaults or None)
 

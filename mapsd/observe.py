@@ -80,13 +80,14 @@ def _unsteady(vma: Vma) -> Answer:
 
 def _answers(process: ProcFs, reading: Reading, vmas: list[Vma], asking: Asking) -> dict[Vma, Answer]:
     machine = LiveMachine(process)
-    build_ids = LiveBuildIds(machine, process.open_maps)
+    build_ids, frames = LiveBuildIds(machine, process.open_maps), LivePageFrames(machine, keep=True)
     try:
-        means = Means(LivePageFrames(machine), build_ids, LiveVmFiles(machine, asking.iterator), asking.proof)
+        means = Means(frames, build_ids, LiveVmFiles(machine, asking.iterator), asking.proof)
         resolver = Resolver(scene(process, reading, machine, mapped=bool(vmas)), means)
         answers = ((vma, resolver.answer(vma)) for vma in vmas)
         return {vma: answer for vma, answer in answers if answer is not None}
     finally:
+        frames.close()
         build_ids.close()
         machine.close()
 

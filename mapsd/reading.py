@@ -106,6 +106,11 @@ class Memory:
             except ParseError as error:
                 torn = error
                 continue
-            self._text, self._vmas = text, vmas if self._addresses is None else holding(vmas, self._addresses)
+            self._text, self._vmas = text, vmas if self._addresses is None else _holding(vmas, self._addresses)
             return self._vmas
         raise torn
+
+
+def _holding(vmas: list[Vma], addresses: Sequence[int]) -> list[Vma]:
+    from mapsd.located import holding  # noqa: PLC0415  (most questions are about every mapping)
+    return holding(vmas, addresses)

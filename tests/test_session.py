@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import mapsd
 from mapsd.errors import ProcessGone, UsageError
-from mapsd.linux.bpf.iterator import VmFileIterator
+from mapsd.linux.bpf.program import Program
 from mapsd.located import holding, located
 from mapsd.model import Answer, DeviceId, Refused, Vma
 from tests.cli.command import child, mapped
@@ -80,19 +80,20 @@ def test_a_session_that_was_closed_can_be_asked_again():
     session.close()
 
 
-def test_a_session_loads_its_program_once(monkeypatch):
+def test_a_session_loads_each_program_once(monkeypatch):
     loads = []
 
-    def load(self: VmFileIterator) -> None:
+    def load(self: Program) -> None:
         loads.append(self)
         self.refused = Refused("not here")
-    monkeypatch.setattr(VmFileIterator, "_load", load)
+    monkeypatch.setattr(Program, "_load", load)
     with mapsd.Session("bpf") as session:
         iterator = session._asking.iterator
         for _ in range(3):
             iterator.of(os.getpid())
+            iterator.identities(os.getpid())
             session.lookup(os.getpid())
-    assert len(loads) == 1
+    assert sorted(one.name for one in loads) == ["held", "same"]
 
 
 def test_a_thread_that_is_none_of_the_processs_is_gone():

@@ -31,27 +31,32 @@ class opened:  # noqa: N801  (a statement's word, as contextlib.closing)
         os.close(self._fd)
 
 
-Known = dict[tuple[syscalls.Statx, bytes], FileFacts]
+Known = dict[tuple[syscalls.Fields, bytes], FileFacts]
 
 
-def facts(fd: int, names: tuple[str, ...] = (), prefix: str = "", known: Known | None = None) -> FileFacts:
+def facts(fd: int, names: tuple[str, ...] = (), prefix: str = "", known: Known | None = None, *,
+          fields: syscalls.Fields | None = None, handle: Handle | None = None) -> FileFacts:
     """Return what *fd* is, with the overlay attributes *names* under *prefix*.
 
-    *known* remembers files without attributes: one name and one inode are one object, with one handle.
+    *known* remembers files without attributes: one name and one inode are one object, with one handle. *fields* and
+    *handle* are what statx_fields() and name_to_handle_at() say of *fd*, where they were asked already.
     """
-    seen, link = syscalls.statx(fd), b"/proc/self/fd/%d" % fd
+    fields, link = fields or syscalls.statx_fields(fd), b"/proc/self/fd/%d" % fd
     path = _name(link)
-    if known is None or seen.mount_id is None:
-        return _facts(fd, seen, path, _attributes(link, names, prefix))
-    if (seen, path) not in known:
-        known[seen, path] = _facts(fd, seen, path, ())
-    return known[seen, path]
+    if known is not None and (fields, path) in known:
+        return known[fields, path]
+    seen = syscalls.statx_of(fields)
+    made = _facts(fd, seen, path, _attributes(link, names, prefix) if names else (), handle)
+    if known is not None and seen.mount_id is not None:
+        known[fields, path] = made
+    return made
 
 
-def _facts(fd: int, seen: syscalls.Statx, path: bytes, xattrs: tuple[tuple[str, bytes], ...]) -> FileFacts:
+def _facts(fd: int, seen: syscalls.Statx, path: bytes, xattrs: tuple[tuple[str, bytes], ...],
+           handle: Handle | None) -> FileFacts:
     mount_id = _mount_id(fd) if seen.mount_id is None else seen.mount_id
-    return FileFacts(_kind(seen), seen.device, seen.inode, seen.nlink, seen.size, mount_id, _handle(fd), path, xattrs,
-                     seen.changed)
+    return FileFacts(_kind(seen), seen.device, seen.inode, seen.nlink, seen.size, mount_id, handle or handle_of(fd),
+                     path, xattrs, seen.changed)
 
 
 def _name(link: bytes) -> bytes:
@@ -85,7 +90,8 @@ def _mount_id(fd: int) -> int:
     raise OSError(errno.ENOTSUP, "no mount id")
 
 
-def _handle(fd: int) -> Handle | None:
+def handle_of(fd: int) -> Handle | None:
+    """Return the handle by which a file's filesystem knows it, None where it says none."""
     try:
         return syscalls.name_to_handle_at(fd)
     except OSError:
@@ -96,7 +102,7 @@ def _handle(fd: int) -> Handle | None:
 def _attributes(link: bytes, names: tuple[str, ...], prefix: str) -> tuple[tuple[str, bytes], ...]:
     # Through /proc/self/fd, since fgetxattr refuses an O_PATH descriptor. One list saves asking for each name.
     try:
-        listed = os.listxattr(link) if names else ()
+        listed = os.listxattr(link)
         return tuple((name, os.getxattr(link, prefix + name)) for name in names if prefix + name in listed)
     except OSError as error:
         if error.errno not in {errno.ENODATA, errno.EOPNOTSUPP}:

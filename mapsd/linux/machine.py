@@ -1,16 +1,16 @@
 """The observer's own view of files, layers and mounts: the port Machine on a live system."""
 
+import errno
 import os
 
 from mapsd.light import Sequence
 from mapsd.linux import capabilities, syscalls
-from mapsd.linux.files import facts, found, opened, unless_exhausted
+from mapsd.linux.files import facts, found, handle_of, opened, unless_exhausted
 from mapsd.linux.handles import Filesystems
 from mapsd.linux.layers import LayerDirs
-from mapsd.linux.namespaces import mount_points, place_of
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.views import View
-from mapsd.model import Absent, DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle
+from mapsd.model import DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle
 from mapsd.parse import mountinfo
 from mapsd.parse.overlay_xattrs import NAMES
 from mapsd.ports import ByHandle, ByVma, FileRef, InLayer, InRoot, Namespace
@@ -29,7 +29,7 @@ class LiveMachine:
         self._view = View(_openat2, self.mounts, b"")
         self._layers = LayerDirs(self._view.open, process.open_named, self._confirmed)
         self._filesystems = Filesystems(((self._mounts, self._view.open), (process.mounts(), process.open_named)))
-        self._by_handle: dict[ByHandle, Found] = {}
+        self._by_handle: dict[tuple[OverlayHandle, tuple[int, ...], str], Found] = {}
         self._defaults: dict[str, bool] = {}
         self._trusted = not capabilities.own().lacks("CAP_SYS_ADMIN")
 
@@ -44,6 +44,7 @@ class LiveMachine:
 
     def mount_points(self, device: DeviceId) -> Sequence[bytes]:
         """Return where other processes' mount namespaces have a superblock mounted, as each of them calls it."""
+        from mapsd.linux.namespaces import mount_points  # noqa: PLC0415  (most layers have absolute paths)
         return mount_points(device)
 
     def reads_trusted(self) -> bool:
@@ -76,17 +77,30 @@ class LiveMachine:
     def by_handle(self, wanted: ByHandle, prefix: str) -> Found:
         """Return the file that a handle names, with a path only where that path opens it again."""
         def ask() -> FileFacts:
+            # What is opened by handle was asked for its own.
             with opened(self.open(wanted, os.O_PATH)) as fd:
-                return self._confirmed(facts(fd, NAMES, prefix))
-        if wanted not in self._by_handle:
-            self._by_handle[wanted] = found(ask, "CAP_DAC_READ_SEARCH")
-        return self._by_handle[wanted]
+                return self._confirmed(facts(fd, NAMES, prefix, handle=wanted.wanted.handle))
+        # A layer's directory is known by its key: all of it would be hashed for long.
+        key = wanted.wanted, tuple(layer.key for layer in wanted.near), prefix
+        if key not in self._by_handle:
+            self._by_handle[key] = found(ask, "CAP_DAC_READ_SEARCH")
+        return self._by_handle[key]
 
     def _confirmed(self, seen: FileFacts) -> FileFacts:
-        again = self.named(seen.path) if seen.path.startswith(b"/") and seen.nlink else Absent()
-        same = isinstance(again, FileFacts) and (again.st_dev, again.inode, again.handle) == (
-            seen.st_dev, seen.inode, seen.handle)
+        same = seen.path.startswith(b"/") and seen.nlink and self._leads_to(seen.path, seen)
         return seen if same else seen._replace(path=b"")
+
+    def _leads_to(self, path: bytes, seen: FileFacts) -> bool:
+        """Return whether *path* opens this very file for the observer."""
+        try:
+            with opened(self._view.open(path, os.O_PATH)) as fd:
+                again = syscalls.statx(fd)
+                return (again.device, again.inode, handle_of(fd)) == (seen.st_dev, seen.inode, seen.handle)
+        except OSError as error:
+            if error.errno == errno.ESRCH:
+                raise
+            unless_exhausted(error)
+            return False
 
     def directory_by_handle(self, wanted: OverlayHandle) -> LayerDir | None:
         """Return the directory that a handle names, None where it cannot be reached."""
@@ -99,6 +113,7 @@ class LiveMachine:
 
     def place_of(self, mount_id: int, ref: FileRef) -> Namespace:
         """Return which mount namespace a mount is in."""
+        from mapsd.linux.namespaces import place_of  # noqa: PLC0415  (most mounts are the process's own)
         try:
             with opened(self.open(ref, os.O_PATH | os.O_CLOEXEC)) as fd:
                 return place_of(fd, mount_id, self.process.target("ns/mnt"), complete=self.reads_trusted())

@@ -8,6 +8,7 @@ another. See Documentation/admin-guide/mm/pagemap.rst; bit 61 marks a file's pag
 import errno
 import os
 import stat
+from itertools import islice
 
 from mapsd.light import Iterator
 from mapsd.linux import syscalls
@@ -23,11 +24,27 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOATIME | os.O_CLOEXEC | os.O_NOCTTY
 
 
 class LivePageFrames:
-    """The port PageFrames on a live system."""
+    """The port PageFrames on a live system, for one reading of one process.
 
-    def __init__(self, machine: LiveMachine) -> None:
-        """Compare mappings of the process that *machine* looks at."""
-        self._machine = machine
+    A descriptor of pagemap stays with the memory that the process had when it was opened, as one of maps does: make a
+    new object for each reading of maps. One thread at a time.
+    """
+
+    def __init__(self, machine: LiveMachine, *, keep: bool = False) -> None:
+        """Compare mappings of the process that *machine* looks at.
+
+        With *keep* both pagemaps stay open until close(), else only for one comparison.
+        """
+        self._machine, self._keep = machine, keep
+        self._kept: tuple[int, int] | None = None
+        self._present: tuple[Vma, list[int]] | None = None
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        if self._kept is not None:
+            for fd in self._kept:
+                os.close(fd)
+            self._kept = None
 
     def compare(self, vma: Vma, candidate: FileRef) -> tuple[str, str]:
         """Return "same", "different" or "silent", and what was seen or stood in the way."""
@@ -39,6 +56,9 @@ class LivePageFrames:
         except OSError as error:
             unless_exhausted(error)
             return "silent", f"the candidate cannot be opened: {error.strerror}"
+        finally:
+            if not self._keep:
+                self.close()
         return "silent", "the addresses held another mapping meanwhile"
 
     def _is_still(self, vma: Vma) -> bool:
@@ -49,32 +69,49 @@ class LivePageFrames:
     def _compare_opened(self, vma: Vma, found: int) -> tuple[str, str]:
         if not stat.S_ISREG(os.fstat(found).st_mode):
             return "different", "the candidate is not a regular file"
-        with opened(open_regular(found)) as fd:
+        with opened(_reopened(found)) as fd:
             return self._compare(vma, fd)
 
     def _compare(self, vma: Vma, fd: int) -> tuple[str, str]:
         refuted = ""
-        with opened(self._machine.process.open_pagemap()) as theirs, opened(_own_pagemap()) as ours:
-            present = 0
-            for page in _present(theirs, vma):
-                present += 1
-                verdict, detail = _compare_page(theirs, ours, fd, vma, page)
-                if verdict == "same":
-                    return verdict, detail
-                refuted = detail if verdict == "different" else refuted
-                if present == PAGES_COMPARED:
-                    break
+        theirs, ours = self._pagemaps()
+        pages = self._pages(theirs, vma)
+        for page in pages:
+            verdict, detail = _compare_page(theirs, ours, fd, vma, page)
+            if verdict == "same":
+                return verdict, detail
+            refuted = detail if verdict == "different" else refuted
         if refuted:
             return "different", refuted
-        if present:
+        if pages:
             return "silent", "page frames were not stable or hidden (they need CAP_SYS_ADMIN)"
         return "silent", "no page of the file is present in the mapping"
+
+    def _pagemaps(self) -> tuple[int, int]:
+        if self._kept is None:
+            theirs = self._machine.process.open_pagemap()
+            try:
+                self._kept = theirs, _own_pagemap()
+            except OSError:
+                os.close(theirs)
+                raise
+        return self._kept
+
+    def _pages(self, theirs: int, vma: Vma) -> list[int]:
+        """Return the first pages that are present, looked for once for all candidates of a mapping."""
+        if self._present is None or self._present[0] is not vma:
+            self._present = vma, list(islice(_present(theirs, vma), PAGES_COMPARED))
+        return self._present[1]
 
 
 def open_regular(found: int) -> int:
     """Return a descriptor to read the regular file behind an O_PATH one; its time of access stays. Raises OSError."""
     if not stat.S_ISREG(os.fstat(found).st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
+    return _reopened(found)
+
+
+def _reopened(found: int) -> int:
     return os.open(b"/proc/self/fd/%d" % found, _READ)
 
 

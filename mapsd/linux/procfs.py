@@ -8,11 +8,12 @@ from mapsd.light import Callable
 from mapsd.linux import syscalls
 from mapsd.linux.files import Known, facts, found, opened, unless_exhausted
 from mapsd.linux.views import View
-from mapsd.model import FileFacts, Found, Mount, Refused, Vma
+from mapsd.model import DeviceId, FileFacts, Found, Mount, Refused, Vma
 from mapsd.parse import mountinfo, stat
 
 FD_LINKS = 256
 _O_PATH = os.O_PATH | os.O_CLOEXEC
+Printed = tuple[DeviceId, int, bytes]  # what maps says of a file: device, inode, name
 
 
 class ProcFs:
@@ -25,6 +26,7 @@ class ProcFs:
             self._dir = os.open(f"/proc/{thread or pid}", _O_PATH | os.O_DIRECTORY)
         self._root: int | None = None
         self._files: Known = {}
+        self._mapped: dict[Printed, tuple[syscalls.Fields, FileFacts]] = {}
         self.path = b"/proc/%d" % pid if thread is None else b"/proc/%d/task/%d" % (pid, thread)
         self._view = View(self._open_in_root, self.mounts, self.path + b"/root")
 
@@ -50,7 +52,7 @@ class ProcFs:
         """Return the process's stat line."""
         return stat.parse(self.text("stat"))
 
-    def target(self, name: str) -> bytes | None:
+    def target(self, name: str | bytes) -> bytes | None:
         """Return the text of a magic link (exe, root, ns/mnt), None where it is hidden or empty."""
         try:
             return os.readlink(os.fsencode(name), dir_fd=self._dir)
@@ -117,8 +119,32 @@ class ProcFs:
                 return b""
 
     def mapped(self, vma: Vma) -> Found:
-        """Return what the map_files link opens now. Needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN."""
-        return self._facts(lambda: self.open_mapped(vma.start, vma.end, _O_PATH), "CAP_CHECKPOINT_RESTORE")
+        """Return what the map_files link opens now. Needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN.
+
+        What maps prints alike, and is one inode on one mount, is opened once.
+        """
+        printed = vma.device, vma.inode, vma.name
+        known = self._mapped.get(printed)
+        return known[1] if known is not None and self._is_still(vma, known[0]) else self._opened(vma, printed)
+
+    def _is_still(self, vma: Vma, fields: syscalls.Fields) -> bool:
+        try:
+            return syscalls.statx_fields(self._dir, _range(vma.start, vma.end)) == fields
+        except OSError:
+            # To open it says what stands in the way.
+            return False
+
+    def _opened(self, vma: Vma, printed: Printed) -> Found:
+        def ask() -> FileFacts:
+            with opened(self.open_mapped(vma.start, vma.end, _O_PATH)) as fd:
+                fields = syscalls.statx_fields(fd)
+                made = facts(fd, known=self._files, fields=fields)
+            # A text with a backslash may stand for two names; before Linux 5.8 the fields do not tell mounts apart.
+            if made.path == vma.name and b"\\" not in vma.name and (fields, vma.name) in self._files:
+                self._mapped[printed] = fields, made
+            return made
+        with self._translated("file"):
+            return found(ask, "CAP_CHECKPOINT_RESTORE")
 
     def links(self) -> list[bytes]:
         """Return the texts of the exe link and of the first fd links."""
@@ -152,8 +178,8 @@ def _whole(fd: int) -> bytes:
     return b"".join(chunks)
 
 
-def _range(start: int, end: int) -> str:
-    return f"map_files/{start:x}-{end:x}"
+def _range(start: int, end: int) -> bytes:
+    return b"map_files/%x-%x" % (start, end)
 
 
 class _Translated:

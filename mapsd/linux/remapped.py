@@ -43,10 +43,10 @@ class _Ourselves(LiveMachine):
     """Our own process, of whose mapping the means are asked; candidates are opened as another machine does."""
 
     def __init__(self, process: ProcFs, machine: LiveMachine) -> None:  # it opens nothing itself
-        self.process, self._opens = process, machine
+        self.process, self._others = process, machine
 
     def open(self, ref: FileRef, flags: int) -> int:
-        return self._opens.open(ref, flags)
+        return self._others.open(ref, flags)
 
 
 class Remapped:

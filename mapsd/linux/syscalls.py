@@ -55,17 +55,31 @@ class Statx(NamedTuple):
     changed: int
 
 
+Fields = tuple[int, ...]
 _SECOND = 10**9
 _STATX = struct.Struct("=I12xI8xH2xQQ32xqI4xqI20xIIIIQ")
 
 
-def statx(dirfd: int, mask: int = STATX_MNT_ID) -> Statx:
-    """Return what the descriptor *dirfd* is; a server behind its filesystem is not asked. See statx(2)."""
+def statx_fields(dirfd: int, path: bytes = b"", mask: int = STATX_MNT_ID) -> Fields:
+    """Return what Statx is made of, fit to be compared: of the descriptor *dirfd*, or of what *path* opens below it.
+
+    A server behind the filesystem is not asked. See statx(2).
+    """
     buffer = ctypes.create_string_buffer(256)
     wanted = STATX_BASIC_STATS | STATX_BTIME | mask
-    _check(_libc.syscall(numbers.of("statx"), dirfd, b"", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, wanted, buffer))
+    _check(_libc.syscall(numbers.of("statx"), dirfd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, wanted, buffer))
+    return _STATX.unpack_from(buffer)
+
+
+def statx(dirfd: int, mask: int = STATX_MNT_ID) -> Statx:
+    """Return what the descriptor *dirfd* is; a server behind its filesystem is not asked. See statx(2)."""
+    return statx_of(statx_fields(dirfd, mask=mask), mask)
+
+
+def statx_of(fields: Fields, mask: int = STATX_MNT_ID) -> Statx:
+    """Return the fields, asked for with *mask*, by their names."""
     (got, nlink, mode, inode, size, born, born_ns, changed, changed_ns,
-     rmajor, rminor, major, minor, mount_id) = _STATX.unpack_from(buffer)
+     rmajor, rminor, major, minor, mount_id) = fields
     return Statx(mode, inode, size, nlink, DeviceId(major, minor), DeviceId(rmajor, rminor),
                  mount_id if got & mask else None, born * _SECOND + born_ns if got & STATX_BTIME else None,
                  changed * _SECOND + changed_ns)

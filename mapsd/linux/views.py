@@ -6,7 +6,6 @@ then hang beyond any signal. Such mounts are probed once, by a process of their 
 
 import errno
 import os
-import select
 import sys
 
 from mapsd.light import Callable, Sequence
@@ -63,12 +62,13 @@ def _answers(path: bytes) -> bool:
     """Return whether a process of its own can ask the filesystem at *path* within the time allowed."""
     if not sys.executable:
         return False
+    from select import select  # noqa: PLC0415  (few machines have such a mount)
     quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
     child = os.posix_spawn(sys.executable, [sys.executable, "-S", "-I", "-c", _PROBE, os.fsdecode(path)], os.environ,
                            file_actions=quiet)
     pidfd = os.pidfd_open(child)
     try:
-        ended = bool(select.select([pidfd], [], [], PROBE_SECONDS)[0])
+        ended = bool(select([pidfd], [], [], PROBE_SECONDS)[0])
     finally:
         os.close(pidfd)
     if not ended:

@@ -3,50 +3,64 @@
 import os
 
 from mapsd.errors import ParseError
-from mapsd.light import Sequence
+from mapsd.light import TYPE_CHECKING, Sequence
 from mapsd.linux import syscalls
-from mapsd.linux.bpf.iterator import PAGE, Records, VmFileIterator
+from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.machine import LiveMachine
-from mapsd.linux.pageframes import open_regular
+from mapsd.linux.pageframes import PAGE, open_regular
 from mapsd.model import Held, Refused, Vma
 from mapsd.ports import FileRef
 
+if TYPE_CHECKING:
+    from mapsd.linux.bpf.held import Records
+    from mapsd.linux.bpf.same import Identities
+    from mapsd.parse.same import Identity
+
 
 class LiveVmFiles:
-    """What the mappings of one process hold; the process is read once."""
+    """What the mappings of one process hold; the process is read once by each program that is needed."""
 
     def __init__(self, machine: LiveMachine, iterator: VmFileIterator) -> None:
         """Ask about the process that *machine* looks at."""
         self._machine, self._iterator = machine, iterator
         self._held: Records | Refused | None = None
+        self._identities: Identities | Records | Refused | None = None
         self._together: Sequence[FileRef] = ()
-        self._ours: dict[FileRef, Held | str] = {}
+        self._ours: dict[FileRef, Identity | Held | str] = {}
 
     def of(self, vma: Vma) -> Held | Refused:
         """Return what a mapping holds: of this very line of maps, else refused."""
         if self._held is None:
-            self._held = self._read()
+            try:
+                self._held = self._iterator.of(self._machine.process.pid)
+            except (OSError, ParseError) as error:
+                self._held = _unread(error)
         if isinstance(self._held, Refused):
             return self._held
         one = self._held.at(vma.start)
-        if one is None or (one.end, one.offset, one.user_device, one.user_inode) != (
-                vma.end, vma.offset, vma.device, vma.inode):
-            return Refused("the iterator saw another mapping at these addresses")
-        return one
+        return one if one is not None and _is_of(one, vma) else _ANOTHER
 
-    def _read(self) -> Records | Refused:
-        try:
-            return self._iterator.of(self._machine.process.pid)
-        except (OSError, ParseError) as error:
-            return Refused(f"the iterator cannot be read: {error}")
+    def _identity(self, vma: Vma) -> "Identity | Held | Refused":
+        """Return which file a mapping holds: of this very line of maps, else refused."""
+        if self._held is not None and not isinstance(self._held, Refused):
+            return self.of(vma)
+        if self._identities is None:
+            try:
+                self._identities = self._iterator.identities(self._machine.process.pid)
+            except (OSError, ParseError) as error:
+                self._identities = _unread(error)
+        if isinstance(self._identities, Refused):
+            return self._identities
+        one = self._identities.at(vma.start)
+        return one if one is not None and _is_of(one, vma) else _ANOTHER
 
     def compare(self, vma: Vma, candidate: FileRef, together: Sequence[FileRef] = ()) -> tuple[str, str]:
         """Return "same", "different" or "silent": whether the candidate, mapped by us, is the mapping's inode.
 
         *together* are those that the mapping will be compared with: they are mapped and seen at once.
         """
-        one = self.of(vma)
+        one = self._identity(vma)
         if isinstance(one, Refused):
             return "silent", one.reason
         if candidate not in together:
@@ -55,7 +69,7 @@ class LiveVmFiles:
             self._together, self._ours = together, self._seen(together)
         return _compared(one, self._ours[candidate])
 
-    def _seen(self, candidates: Sequence[FileRef]) -> dict[FileRef, "Held | str"]:
+    def _seen(self, candidates: Sequence[FileRef]) -> dict[FileRef, "Identity | Held | str"]:
         """Return what each candidate is to the kernel, or why it cannot be seen."""
         mapped: dict[FileRef, int | str] = {}
         try:
@@ -77,9 +91,9 @@ class LiveVmFiles:
             unless_exhausted(error)
             return f"the candidate cannot be opened: {error.strerror}"
 
-    def _read_own(self, mapped: "dict[FileRef, int | str]") -> dict[FileRef, "Held | str"]:
+    def _read_own(self, mapped: "dict[FileRef, int | str]") -> dict[FileRef, "Identity | Held | str"]:
         try:
-            records = self._iterator.of(os.getpid())
+            records = self._iterator.identities(os.getpid())
             if isinstance(records, Refused):
                 return dict.fromkeys(mapped, records.reason)
             return {one: address if isinstance(address, str) else records.at(address) or _UNSEEN
@@ -92,9 +106,18 @@ class LiveVmFiles:
 
 
 _UNSEEN = "the iterator did not see the candidate"
+_ANOTHER = Refused("the iterator saw another mapping at these addresses")
 
 
-def _compared(one: Held, ours: "Held | str") -> tuple[str, str]:
+def _unread(error: OSError | ParseError) -> Refused:
+    return Refused(f"the iterator cannot be read: {error}")
+
+
+def _is_of(one: "Identity | Held", vma: Vma) -> bool:
+    return (one.end, one.offset, one.user_device, one.user_inode) == (vma.end, vma.offset, vma.device, vma.inode)
+
+
+def _compared(one: "Identity | Held", ours: "Identity | Held | str") -> tuple[str, str]:
     if isinstance(ours, str):
         return "silent", ours
     if (ours.key, ours.device, ours.inode) == (one.key, one.device, one.inode):

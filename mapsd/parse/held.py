@@ -4,14 +4,14 @@ import struct
 
 from mapsd.errors import ParseError
 from mapsd.light import Iterator
-from mapsd.model import DeviceId, Held, LayerHeld, Walked
+from mapsd.model import Held, LayerHeld, Walked
+from mapsd.parse.same import device_of
 
 _RECORD = struct.Struct("=7Q8I2i6I16s")
 _START, _LENGTHS, _LENGTHS_AT = struct.Struct("=Q"), struct.Struct("=3I"), _RECORD.size - 28
 _BACKING, _LAYER, _OVERLAY = 8, 16, 32
 _REACHED, _UNHASHED, _CUT = 1, 2, 4
 _MNT_READONLY = 0x40
-_MINOR_BITS = 20
 
 
 def records(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -42,17 +42,12 @@ def _held(record: tuple[int, ...], text: bytes, page: int) -> Held:
     fs_type = bytes(record[23]).partition(b"\0")[0]
     user, file, root = (_walked(flags >> 8 * place, part) for place, part in enumerate(
         (text[:user_len], text[user_len:user_len + file_len], text[user_len + file_len:]), 1))
-    layer = LayerHeld(_device(root_device), root_inode, root, file, bool(mount_flags & _MNT_READONLY),
+    layer = LayerHeld(device_of(root_device), root_inode, root, file, bool(mount_flags & _MNT_READONLY),
                       bool(flags & _OVERLAY), index if flags & _LAYER else None, outer if outer >= 0 else None,
                       layers, data_layers)
-    return Held(start, end, offset * page, key, _device(device), inode, nlink, fs_type, user, _device(user_device),
+    return Held(start, end, offset * page, key, device_of(device), inode, nlink, fs_type, user, device_of(user_device),
                 user_inode, mount_id, namespace, layer if flags & _BACKING else None)
 
 
 def _walked(flags: int, path: bytes) -> Walked:
     return Walked(path or b"/", bool(flags & _REACHED), bool(flags & _UNHASHED), bool(flags & _CUT))
-
-
-def _device(number: int) -> DeviceId:
-    # The kernel's own dev_t, include/linux/kdev_t.h: not the one of user space.
-    return DeviceId(number >> _MINOR_BITS, number & (1 << _MINOR_BITS) - 1)

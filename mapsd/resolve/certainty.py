@@ -2,7 +2,8 @@
 
 A text names something else as soon as a directory is moved, a mount covers it, or another mount namespace reads it.
 What tells is a file that the overlay takes from this layer alone: the overlay's own handle of it names filesystem,
-inode and generation, and the directory either has that very file at this name or it is another one.
+inode and generation, and the directory either has that very file at this name or it is another one. That makes it a
+layer of the overlay. Its place among them is that of its text, where no part of the texts was renamed since the mount.
 """
 
 from mapsd.light import Callable, NamedTuple, Sequence
@@ -15,6 +16,7 @@ from mapsd.resolve.scene import Scene, same_file
 
 PROBES = 200  # files of a layer that are compared
 _NO_HANDLES = "this overlay names no file of its layers by handle (Linux 6.6; not in a user namespace or on overlays)"
+_UNPLACED = "it is a layer of the overlay, but may have changed places with another one since the mount"
 _SHADOWED = "nothing that was compared shows through the overlay: its text may name another directory by now"
 
 Listing = Callable[[LayerDir, bytes], Sequence[tuple[bytes, bool]]]  # names in a directory, and which are directories
@@ -50,7 +52,19 @@ def certainty(layer: Layer, overlay: Overlay, listed: Listing, scene: Scene) -> 
     top = view.shows(b"")
     if not isinstance(top, FileFacts) or overlay_handle(top.handle) is None:
         return Certainty(False, _NO_HANDLES)
-    return _Asked(layer.dir, overlay, view, listed, scene).searched()
+    asked = _Asked(layer.dir, overlay, view, listed, scene)
+    if asked.is_ours(b""):
+        # The root of an overlay without an upper layer is that of its topmost one.
+        return Certainty(True)
+    member = asked.searched()
+    return member if not member.yes or _is_placed(layer, overlay) else Certainty(False, _UNPLACED)
+
+
+def _is_placed(layer: Layer, overlay: Overlay) -> bool:
+    if len(overlay.lowers()) == 1:
+        return True
+    # Without an upper layer it is not known when it was mounted.
+    return overlay.settled and overlay.born is not None and layer in overlay.layers
 
 
 class _Asked:
@@ -62,22 +76,21 @@ class _Asked:
         self._needs = ""
 
     def searched(self) -> Certainty:
-        """Return what the first file says that the overlay takes from here."""
-        if self._is_ours(b""):
-            return Certainty(True)
+        """Return whether there is a file that the overlay takes from here."""
         todo = [b""]
         while todo and self._left > 0:
             above = todo.pop()
             for name, is_directory in self._listed(self._directory, above):
                 path = join(above, name)
                 self._left -= 1
-                if self._is_ours(path):
+                if self.is_ours(path):
                     return Certainty(True)
                 if is_directory:
                     todo.append(path)
         return Certainty(False, _SHADOWED, self._needs)
 
-    def _is_ours(self, path: bytes) -> bool:
+    def is_ours(self, path: bytes) -> bool:
+        """Return whether the overlay names the file at *path* in this directory."""
         seen = self._view.shows(path)
         wanted = overlay_handle(seen.handle) if isinstance(seen, FileFacts) else None
         if wanted is None or wanted.upper:

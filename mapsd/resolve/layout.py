@@ -6,13 +6,14 @@ from mapsd.model import Absent, FileFacts, Found, Layer, LayerDir, Mount, Refuse
 from mapsd.resolve.certainty import Certainty, Listing, certainty
 from mapsd.resolve.layerfile import filesystem_of
 from mapsd.resolve.mounts import inside
-from mapsd.resolve.overlays import OVERLAY, Overlay, build
+from mapsd.resolve.overlays import OVERLAY, Overlay, build, mounted_later
 from mapsd.resolve.scene import Scene
 from mapsd.resolve.switches import Defaults, switches
 
-_DEPTH = 3  # FILESYSTEM_MAX_STACK_DEPTH is 2
+_DEPTH = 1  # overlays below an overlay: FILESYSTEM_MAX_STACK_DEPTH is 2
 _RELATIVE = ("it is relative to where mount(2) was called, which the kernel does not keep, and no directory that is "
              "known has it")
+_YOUNGER = "its text names another directory by now, one that was mounted after the overlay"
 _NOWHERE = "neither the observer nor the process has such a directory: it may be in another mount namespace"
 
 
@@ -66,10 +67,10 @@ def _viewed(mount: Mount, covered: bool | None, scene: Scene, asking: Asking, de
 
 
 def _layer(layer: Layer, overlay: Overlay, scene: Scene, asking: Asking, depth: int) -> LayerView:
-    if layer.dir is None:
-        why = _not_found(layer.text, scene)
-        return LayerView(layer.role, layer.position, layer.text, None, None, False, why.reason, why.needs)
-    found, sure = _best(layer, layer.dir, overlay, scene, asking)
+    best = _best(layer, overlay, scene, asking)
+    if isinstance(best, Refused):
+        return LayerView(layer.role, layer.position, layer.text, None, None, False, best.reason, best.needs)
+    found, sure = best
     inside_it = scene.machine.entry(found, b"", overlay.prefix)
     inner = _inner(found, scene)
     view = None if inner is None or depth >= _DEPTH else _viewed(inner, None, scene, asking, depth + 1)
@@ -78,15 +79,21 @@ def _layer(layer: Layer, overlay: Overlay, scene: Scene, asking: Asking, depth: 
                      not isinstance(inside_it, Refused), reason, needs, view)
 
 
-def _best(layer: Layer, first: LayerDir, overlay: Overlay, scene: Scene, asking: Asking) -> tuple[
-        LayerDir, Certainty]:
-    """Return the directory of a layer that is certain, else the first that its text names."""
-    sure = certainty(layer, overlay, asking.listed, scene)
-    if not sure.yes and layer.role != "upper":
-        for other in scene.machine.directories(layer.text, overlay.bases):
-            if other != first and certainty(layer._replace(dir=other), overlay, asking.listed, scene).yes:
-                return other, Certainty(True)
-    return first, sure
+def _best(layer: Layer, overlay: Overlay, scene: Scene, asking: Asking) -> tuple[LayerDir, Certainty] | Refused:
+    """Return the directory of a layer that is certain, else the first that its text names, else why there is none."""
+    named = () if layer.role == "upper" else scene.machine.directories(layer.text, overlay.bases)
+    found = dict.fromkeys(one for one in (layer.dir, *named) if one is not None)
+    tried = [(one, certainty(layer._replace(dir=one), overlay, asking.listed, scene)) for one in found
+             if not _is_younger(one, overlay, scene)]
+    if tried:
+        return next((one for one in tried if one[1].yes), tried[0])
+    return Refused(_YOUNGER) if found else _not_found(layer.text, scene)
+
+
+def _is_younger(found: LayerDir, overlay: Overlay, scene: Scene) -> bool:
+    """Return whether a directory can be no layer of an overlay: it lies on this one, or was mounted after it."""
+    itself = filesystem_of(found.facts, scene)[0] == overlay.mount.device
+    return itself or mounted_later(found.facts, overlay.mount, scene)
 
 
 def _why(sure: Certainty, inside_it: Found) -> tuple[str, str]:

@@ -50,7 +50,7 @@ class MountTable:
 
 def is_below(path: bytes, directory: bytes) -> bool:
     """Return whether *path* is *directory* or lies below it, as text."""
-    return directory in {b"/", path} or path.startswith(directory + b"/")
+    return directory in (b"/", path) or path.startswith(directory + b"/")
 
 
 def rest(path: bytes, directory: bytes) -> bytes:

@@ -5,6 +5,7 @@ says from which file it came, and its times and size are those of the file that 
 """
 
 from mapsd.layersmodel import Descent, Met, Winner
+from mapsd.light import Callable
 from mapsd.model import Backing, Evidence, FileFacts, Found, Layer, Mount, Vma
 from mapsd.parse.overlay_xattrs import origin, overlay_handle
 from mapsd.ports import same_handle
@@ -16,15 +17,18 @@ from mapsd.resolve.mounts import inside
 from mapsd.resolve.overlays import OVERLAY, Overlay, ask_in, build, mounted_later
 from mapsd.resolve.scene import Place, Scene
 
-_DEPTH = 3  # FILESYSTEM_MAX_STACK_DEPTH is 2
+_DEPTH = 1  # overlays below an overlay: FILESYSTEM_MAX_STACK_DEPTH is 2
 _OTHER = "the layers and the overlay disagree about the name: somebody changes the layers, or another takes their place"
 _MOVED = "the layers' directories may have been moved since the mount"
 
 
-def opened(seen: FileFacts, mount: Mount, path: bytes, scene: Scene, depth: int = 0) -> tuple[
-        Winner, tuple[Descent, ...]]:
-    """Return what *path* of an overlay opens, which is *seen*, and its way through the layers, outermost first."""
-    overlay = build(mount, scene)
+def opened(seen: FileFacts, mount: Mount, path: bytes, scene: Scene, depth: int = 0,
+           overlays: Callable[[Mount], Overlay] | None = None) -> tuple[Winner, tuple[Descent, ...]]:
+    """Return what *path* of an overlay opens, which is *seen*, and its way through the layers, outermost first.
+
+    *overlays* gives the overlay of a mount where somebody knows it already.
+    """
+    overlay = build(mount, scene) if overlays is None else overlays(mount)
     descent = descended(overlay, path, scene)
     winner = _winner(seen, descent, overlay, scene)
     met = _labelled(descent.met, winner)
@@ -32,7 +36,7 @@ def opened(seen: FileFacts, mount: Mount, path: bytes, scene: Scene, depth: int 
     below = _overlay_below(winner, met, scene) if depth < _DEPTH else None
     if below is None or winner.backing is None:
         return winner, (descent,)
-    deeper, more = opened(*below, scene, depth + 1)
+    deeper, more = opened(*below, scene, depth + 1, overlays)
     return _through(winner, deeper), (descent, *more)
 
 
@@ -73,11 +77,11 @@ def _winner(seen: FileFacts, descent: Descent, overlay: Overlay, scene: Scene) -
         vma = Vma(0, 0, "", 0, overlay.mount.device, seen.inode, b"")
         found = candidates(vma, place, overlay, scene)
         if found is not None:
-            return _by_handle(seen, descent.path, found, overlay, scene)
+            return by_handle(seen, descent.path, found, overlay, scene)
     return _by_walk(seen, descent, overlay, scene)
 
 
-def _by_handle(seen: FileFacts, path: bytes, found: Candidates, overlay: Overlay, scene: Scene) -> Winner:
+def by_handle(seen: FileFacts, path: bytes, found: Candidates, overlay: Overlay, scene: Scene) -> Winner:
     """Return the file that the overlay's handle leads to: the one it names, or the copy of it."""
     wanted = overlay_handle(seen.handle)
     if found.copy == "no" and found.lower is not None:

@@ -27,10 +27,11 @@ from mapsd.resolve.vmfile import completed
 Printed = Callable[[], Vma | Refused]  # what our own maps say of a mapping of what is held
 _FIRST = 0xEFFFFFF8  # MNT_NS_INIT_INO, include/uapi/linux/nsfs.h: what is less is no namespace of a process
 _MERGED = "an overlay's directory may be merged of several layers: mapsd which names them"
-_LINK = "of a symbolic link on an overlay only the name is looked at"
+_LINK = "which layer's symbolic link it is was not found out"
 _PRIVATE = "the mount is in no namespace: a read-only one that was unmounted, or a layer of an overlay"
 _INTERNAL = "the kernel's own memory, or a file of a filesystem that was unmounted"
 _OTHER_MOUNT = "the path reaches the same file through another mount"
+_DEEPER = "what is read is a file of an overlay below: which file it stands for there was not found out"
 _NOW = "what the overlay's file reads now:"
 _PSEUDO = frozenset({b"/secretmem (deleted)", b"/[aio] (deleted)"})
 
@@ -136,8 +137,11 @@ def _finding(vma: Vma, place: Place, kind: str, host: bytes | None, printed: Pri
         return Finding(None, "none", None, (), place.reason)
     if not _is_overlaid(mount, seen):
         return _plain(seen, mount, host)
-    if kind != "file":
-        return Finding(None, "none", None, (), _MERGED if kind == "directory" else _LINK)
+    if kind == "directory":
+        return Finding(None, "none", None, (), _MERGED)
+    if kind == "symlink":
+        known = reads_now(vma, place, resolver.overlay(mount), resolver) if mount and place.verdict == "live" else None
+        return known or Finding(None, "none", None, (), _LINK)
     if mount is None:
         finding = resolver.unmounted(vma, place)
     else:
@@ -168,8 +172,15 @@ def _overlaid(vma: Vma, place: Place, overlay: Overlay, printed: Printed, resolv
     if isinstance(line, Vma) and _is_layers(line.device, resolver.scene):
         finding = stacked.by_kernel_inode(line, overlay, place, resolver)
     else:
-        finding = resolver.held(vma, place, overlay)
+        finding = _at_the_bottom(resolver.held(vma, place, overlay))
     return finding if known is None else confirmed(known, finding)
+
+
+def _at_the_bottom(finding: Finding) -> Finding:
+    """Return a finding that names no file of another overlay below: that one stands for a file as well."""
+    if finding.backing is None or finding.backing.fs_type != OVERLAY:
+        return finding
+    return finding._replace(backing=None, proof="none", reason=_DEEPER, needs=())
 
 
 def _is_layers(device: DeviceId, scene: Scene) -> bool:

@@ -1,9 +1,8 @@
 """From one mapping to its answer: the order of the steps."""
 
-from mapsd.model import Absent, Answer, Backing, Evidence, FileFacts, Found, Layer, Mount, OverlayOptions, Vma
+from mapsd.model import Absent, Answer, Backing, DeviceId, Evidence, FileFacts, Found, Layer, Mount, OverlayOptions, Vma
 from mapsd.parse.maps import kind_of
 from mapsd.parse.overlay_xattrs import OVERLAY_FID
-from mapsd.resolve import stacked
 from mapsd.resolve.assemble import assemble
 from mapsd.resolve.backing import decide
 from mapsd.resolve.candidates import Candidates, candidates
@@ -19,7 +18,7 @@ from mapsd.resolve.vmname import named
 # Filesystems whose files are other files: what they name by device and inode is not where the bytes are.
 STACKED = (b"fuse", b"ecryptfs", b"aufs", b"unionfs", b"shiftfs", b"wrapfs", b"mhddfs", b"incremental-fs")
 
-_File = tuple[Found, Vma]
+_File = tuple[Found, DeviceId, int, bytes]
 
 
 class Resolver:
@@ -43,8 +42,9 @@ class Resolver:
         if isinstance(mapped, FileFacts) and mapped.path and mapped.path.replace(b"\n", rb"\012") != vma.name:
             return None
         key = _file_of(vma, mapped)
-        if key in self._of_file:
-            return self._of_file[key]._replace(vma=vma)
+        known = self._of_file.get(key)
+        if known is not None:
+            return known._replace(vma=vma)
         answer = self._answered(vma, mapped)
         if isinstance(mapped, FileFacts) and not self.means.demanded and _is_of_file(answer):
             self._of_file[key] = answer
@@ -108,6 +108,7 @@ class Resolver:
     def _overlaid(self, vma: Vma, place: Place, mount: Mount) -> Finding:
         overlay = self.overlay(mount)
         if vma.device != mount.device:
+            from mapsd.resolve import stacked  # noqa: PLC0415  (kernels up to 6.7 print it so)
             return stacked.by_kernel_inode(vma, overlay, place, self)
         return self.held(vma, place, overlay)
 
@@ -118,6 +119,7 @@ class Resolver:
             self._candidates[key] = candidates(vma, place, overlay, self.scene)
         found = self._candidates[key]
         if found is None:
+            from mapsd.resolve import stacked  # noqa: PLC0415  (an overlay's file has a handle since Linux 6.6)
             return stacked.by_lookup(vma, overlay, place, self)
         live = place.verdict == "live" and place.inner is not None
         return decide(vma, place.path or b"" if live else None, found, self.means)
@@ -145,6 +147,6 @@ def _is_of_file(answer: Answer) -> bool:
     return answer.proof == "sole-candidate" or (answer.proof == "kernel-inode" and not backing.overlaid)
 
 
-def _file_of(vma: Vma, mapped: Found) -> tuple[Found, Vma]:
+def _file_of(vma: Vma, mapped: Found) -> _File:
     """Return what all mappings of one name and one file have in common."""
-    return mapped, vma._replace(start=0, end=0, perms="", offset=0)
+    return mapped, vma.device, vma.inode, vma.name

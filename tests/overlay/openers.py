@@ -1,7 +1,7 @@
 """Processes that hold files open, and what is true of each descriptor: which layer's bytes its owner reads."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.fds import answered
@@ -13,6 +13,7 @@ from tests.overlay.scenes import Claim, Scene
 from tests.overlay.target import PAGE, Target
 from tests.overlay.truth import compare, scene_is_true
 
+Lacking = Mapping[str, tuple[int, ...]]
 PROOFS = ("page-frame", "bpf")
 
 
@@ -74,17 +75,17 @@ def asked(pid: int, proof: str = "auto", numbers: tuple[int, ...] = ()) -> dict[
     return by_number(told(lambda: drop(numbers) or answered(pid, proof)))
 
 
-def check(scene: Scene, *, inside: bool = False, user: bool = False) -> None:
-    """Ask as every observer; fail with every answer that is wrong."""
+def check(scene: Scene, *, inside: bool = False, user: bool = False, lacking: Lacking = LACKING) -> None:
+    """Ask as every observer, also without the capabilities *lacking*; fail with every answer that is wrong."""
     for claim in scene.claims:
         _read_now(scene, claim)
     scene_is_true(scene)
     pid = scene.target.pid
     said = {census.ROOT: asked(pid)}
     said |= {f"{proof}, outside": asked(pid, proof) for proof in PROOFS}
-    said |= {f"{name}, outside": asked(pid, numbers=numbers) for name, numbers in LACKING.items()}
+    said |= {f"{name}, outside": asked(pid, numbers=numbers) for name, numbers in lacking.items()}
     if inside:
-        sets = {"root": (), **LACKING}
+        sets = {"root": (), **lacking}
         said |= {f"{name}, inside": _inside(pid, numbers, user=user) for name, numbers in sets.items()}
     wrong = _poked(scene, said)
     for observer, found in said.items():

@@ -7,7 +7,9 @@ import pytest
 
 from tests.overlay import kernel
 from tests.overlay.battery import LOWER, lay, write
+from tests.overlay.capabilities import LACKING
 from tests.overlay.files import fill
+from tests.overlay.inside import within
 from tests.overlay.openers import Opener, Opening, OpenScene, check, happen
 from tests.overlay.scenes import gone
 from tests.overlay.test_namespaces import all_become, only_there
@@ -68,6 +70,35 @@ def test_an_overlay_on_an_overlay(lab, mapper, inner_upper, container):
             made.contain()
         happen(made, "one")
         check(made, inside=container)
+
+
+def test_an_overlay_on_an_overlay_whose_files_have_handles(lab, mapper):
+    # The outer overlay's handle then names a file of the inner one.
+    with OpenNested("an overlay on an overlay with nfs_export=on", lab, mapper) as made:
+        made.deepen(1, "ext4", inner_upper=True, outer_upper=True, inner_options=",nfs_export=on")
+        made.start()
+        happen(made, "one")
+        check(made)
+
+
+def test_a_rootless_overlay(lab, mapper):
+    shown = Path("/mnt")
+    with (kernel.mounted(lab, shown, None, kernel.MS_BIND),
+          OpenScene("userxattr", shown, shown / mapper.name) as made):
+        ground = made.stack.enter_context(kernel.filesystem("ext4", made.base / "ground"))
+        made.lower(ground / "l1")
+        made.lower(ground / "l2")
+        made.upper(ground / "u")
+        lay(made, "one")
+        for path in (made.base, *made.base.rglob("*")):
+            os.chown(path, 65534, 65534, follow_symlinks=False)
+        made.settle()
+        made.start("setpriv", "--reuid", 65534, "--regid", 65534, "--clear-groups", "unshare", "-Urm")
+        made.target.ask("overlay", made.merged, f"{made.options()},userxattr".encode().hex())
+        made.act = lambda work: within(made.target.pid, lambda: work() and None, user=True)
+        happen(made, "one")
+        # Without the right to list another user's descriptors there is no answer.
+        check(made, inside=True, user=True, lacking={"no SYS_ADMIN": LACKING["no SYS_ADMIN"]})
 
 
 def test_a_container(scene):

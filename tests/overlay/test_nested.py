@@ -14,7 +14,7 @@ from tests.overlay.truth import check
 class Nested(Scene):
     """Overlays on overlays: *middles* from the outermost in."""
 
-    def deepen(self, depth: int, kind: str, *, inner_upper: bool, outer_upper: bool) -> None:
+    def deepen(self, depth: int, kind: str, *, inner_upper: bool, outer_upper: bool, inner_options: str = "") -> None:
         """Mount *depth* overlays below the outer one; the files are in the innermost."""
         ground = self.stack.enter_context(kernel.filesystem(kind, self.base / "ground"))
         self.sources = [self.bottom("lower", number, ground / f"l{number}") for number in (1, 2)]
@@ -29,7 +29,7 @@ class Nested(Scene):
                 above = f",upperdir={ground}/iu{level},workdir={ground}/iw{level}"
             merged = self.base / f"inner{level}"
             merged.mkdir()
-            kernel.mount("overlay", merged, "overlay", 0, f"lowerdir={lowers}{above}")
+            kernel.mount("overlay", merged, "overlay", 0, f"lowerdir={lowers}{above}{inner_options}")
             self.stack.callback(gone, merged)
             self.middles.insert(0, merged)
             (self.base / f"beside{level}").mkdir()

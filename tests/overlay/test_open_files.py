@@ -2,14 +2,17 @@
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import missing
 from tests.fds import answered
 from tests.hostile.conftest import storm
+from tests.hostile.test_servers import serve
 from tests.overlay import kernel
 from tests.overlay.capabilities import LACKING
 from tests.overlay.conftest import asked as mappings
@@ -230,7 +233,9 @@ def test_a_descriptor_that_only_names_its_file(layers, opener):
     found = asked(opener.pid)
     assert (found[named]["access"], *short(found[named])) == (
         "path", "current", str(layers.merged / "one"), str(layers.lower / "one"), "lower")
-    assert (found[link]["kind"], *short(found[link])[:2]) == ("symlink", "current", str(layers.merged / "link"))
+    assert (found[link]["kind"], *short(found[link])) == (
+        "symlink", "current", str(layers.merged / "link"), str(layers.upper / "link"), "upper")
+    assert found[link]["backing"]["inode"] == os.lstat(layers.upper / "link").st_ino
     (layers.merged / "link").unlink()
     (layers.merged / "link").symlink_to("two")
     assert asked(opener.pid)[link]["state"] == "replaced"
@@ -341,3 +346,29 @@ def test_a_file_that_is_copied_up_all_the_time_is_never_read_from_where_it_was(l
             found = asked(target.pid)
     assert [short(found[number])[2:] for number in numbers] == [
         (str(layers.lower / "one"), "lower"), (str(layers.upper / "two"), "upper")]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_file_whose_server_has_stopped_is_answered(base, mapper, stopped):
+    try:
+        device = os.open("/dev/fuse", os.O_RDWR)
+    except OSError as error:
+        missing("overlay", f"no FUSE: {error}")
+    where = base / "served"
+    where.mkdir()
+    kernel.mount("served", where, "fuse", 0, f"fd={device},rootmode=40000,user_id=0,group_id=0")
+    with storm(lambda: serve(device)) as server, Opener(mapper) as target:
+        os.close(device)
+        number = target.open(where / "f")
+        top = target.open(where, os.O_PATH)
+        if stopped:
+            os.kill(server, signal.SIGSTOP)
+        try:
+            found = asked(target.pid)
+        finally:
+            os.kill(server, signal.SIGCONT)
+    assert [(found[fd]["kind"], found[fd]["backing"]) for fd in (number, top)] == [("file", None), ("directory", None)]
+    for fd in (number, top):
+        assert found[fd]["state"] in ({"current", "unknown"} if stopped else {"current"}), found[fd]
+        assert found[fd]["reason"]
+    kernel.umount(where, kernel.MNT_DETACH)

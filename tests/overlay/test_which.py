@@ -51,8 +51,8 @@ def writable(name: str, lab: Path, mapper: Path, kinds: tuple[str, str] = ("ext4
     if kinds[0] != kinds[1]:
         other = scene.stack.enter_context(kernel.filesystem(kinds[1], scene.base / "other"))
     for layer in ("l1", "l2"):
-        scene.lower(ground / layer)
-    scene.upper(other / "u")
+        scene.lower(ground / "store" / layer)
+    scene.upper(other / "store" / "u")
     lay(scene)
     return scene
 

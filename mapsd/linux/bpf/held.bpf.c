@@ -6,6 +6,8 @@
  */
 #include "layer.h"
 
+#define MAX_ERRNO 4095
+
 enum {
 	BACKING = 8,		/* the kernel keeps a user path beside the file */
 	LAYER = 16,		/* the file's mount is a layer of the user path's overlay */

@@ -154,12 +154,13 @@ struct bpf_iter_meta {
 	__u64 seq_num;
 };
 
+#pragma clang attribute pop
+
+/* No structure of the kernel's memory: the verifier reads its members as arguments of the iterator, by their places. */
 struct bpf_iter__task_vma {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
 	struct vm_area_struct *vma;
 };
-
-#pragma clang attribute pop
 
 #endif

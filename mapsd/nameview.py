@@ -1,0 +1,150 @@
+"""One name of one process, asked and answered: which file it opens, and what that hides."""
+
+import os
+import time
+
+from mapsd.errors import AccessDenied, UsageError
+from mapsd.layersmodel import Descent, Way, Which, Winner
+from mapsd.linux.machine import LiveMachine
+from mapsd.linux.procfs import ProcFs
+from mapsd.linux.threads import answering
+from mapsd.linux.walk import walk
+from mapsd.model import Absent, Backing, Evidence, FileFacts, Found, Mount, Refused
+from mapsd.parse import stat
+from mapsd.parse.overlay_xattrs import OVERLAY_FID
+from mapsd.ports import InRoot
+from mapsd.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
+from mapsd.resolve.hostpath import host_path
+from mapsd.resolve.layout import root_mount
+from mapsd.resolve.mounts import inside, join
+from mapsd.resolve.opened import missing, opened
+from mapsd.resolve.overlays import OVERLAY
+from mapsd.resolve.scene import Place, Scene
+from mapsd.resolve.vma import STACKED
+
+_UNSTEADY = "the file, its name or the process's mounts changed each time they were read"
+
+
+def which(pid: int, path: bytes, thread: int | None = None) -> Which:
+    """Return which file an absolute *path* opens inside a process's root, as its leader or *thread* would open it.
+
+    Raises UsageError (a path that is not absolute), ProcessGone, AccessDenied, ParseError.
+    """
+    if not path.startswith(b"/"):
+        raise UsageError("a path begins with /: it is looked up from the process's root")
+    process, line = answering(pid, thread)
+    try:
+        return _which(process, line, path)
+    finally:
+        process.close()
+
+
+def _which(process: ProcFs, line: stat.Stat, path: bytes) -> Which:
+    before = read(process)
+    for _ in range(ATTEMPTS):
+        demand_alive(process, before)
+        found = _answer(process, line, before, path)
+        after, again = read(process), walk(process, path)
+        if after == before and _is_steady(found, again):
+            return found
+        before = after
+    winner = None if found.winner is None else Winner(None, "none", (), _UNSTEADY)
+    return found._replace(winner=winner, descents=(), host_path=None, openable_path=None)
+
+
+def _is_steady(found: Which, again: Way) -> bool:
+    one, other = found.way.found, again.found
+    if isinstance(one, FileFacts) and isinstance(other, FileFacts):
+        same = _known_by(one) == _known_by(other)
+        # A file of the upper layer may be written to all the time; a lower one has another time once it is copied up.
+        backing = found.winner.backing if found.winner is not None else None
+        upper = backing is not None and backing.layer_role == "upper"
+        return same and again.path == found.way.path and (upper or one.changed == other.changed)
+    return found.way == again
+
+
+def _known_by(seen: FileFacts) -> tuple[object, ...]:
+    return seen.kind, seen.st_dev, seen.inode, seen.mount_id, seen.handle
+
+
+def _answer(process: ProcFs, line: stat.Stat, reading: Reading, path: bytes) -> Which:
+    machine = LiveMachine(process)
+    try:
+        seen = scene(process, reading, machine)
+        way = _followed(process, path)
+        mount, inner = _lies_on(way, seen)
+        winner, descents = _decided(way, mount, inner, seen)
+        here, openable = _names(way, mount, inner, seen)
+    finally:
+        machine.close()
+    return Which(facts(process, line, reading), os.uname().release, time.time(), path, way, mount, here, openable,
+                 winner, descents, skipped(reading))
+
+
+def _followed(process: ProcFs, path: bytes) -> Way:
+    root = process.named(b"/")
+    if isinstance(root, Refused):
+        raise AccessDenied(f"{process.pid}: root", root.needs or "CAP_SYS_PTRACE")
+    way = walk(process, path)
+    if isinstance(way.found, Refused) and way.found.needs:
+        raise AccessDenied(f"{process.pid}: {_text(way.path)}", "CAP_DAC_READ_SEARCH")
+    return way
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")
+
+
+def _lies_on(way: Way, seen: Scene) -> tuple[Mount | None, bytes | None]:
+    """Return the mount that a name lies on, or would lie on, and its path inside that filesystem."""
+    there: Found = way.found if not isinstance(way.found, Absent) else seen.process.named(way.path)
+    if not isinstance(there, FileFacts):
+        return None, None
+    listed = seen.table.by_id(there.mount_id)
+    if listed is not None:
+        inner = inside(listed, way.path)
+    else:
+        # Chrooted below a mount's root: the process's own table lacks it.
+        root = root_mount(seen) if there.mount_id == seen.root_mount else None
+        listed = root or seen.machine.place_of(there.mount_id, InRoot(way.path)).mount
+        inner = inside(root, way.path) if root is not None else (
+            inside(listed, there.path) if listed is not None and there.path else None)
+    return listed, None if inner is None else join(inner, way.rest)
+
+
+def _decided(way: Way, mount: Mount | None, inner: bytes | None, seen: Scene) -> tuple[
+        Winner | None, tuple[Descent, ...]]:
+    if isinstance(way.found, Refused):
+        return None, ()
+    if isinstance(way.found, Absent):
+        known = mount is not None and mount.fs_type == OVERLAY and inner is not None and way.rest
+        return None, (missing(mount, inner, seen),) if known and mount is not None and inner is not None else ()
+    if mount is None or inner is None:
+        return _unplaced(way.found, mount), ()
+    if mount.fs_type == OVERLAY:
+        return opened(way.found, mount, inner, seen)
+    return _itself(way, way.found, mount, inner, seen), ()
+
+
+def _unplaced(found: FileFacts, mount: Mount | None) -> Winner:
+    overlaid = found.handle is not None and found.handle.type == OVERLAY_FID
+    what = "where it lies inside its mount is not known" if mount is not None else (
+        "its mount is in no mount table that can be read")
+    return Winner(None, "none", (), f"{what}{', which is an overlay' * overlaid}", ("CAP_SYS_ADMIN",))
+
+
+def _itself(way: Way, found: FileFacts, mount: Mount, inner: bytes, seen: Scene) -> Winner:
+    """Return the file itself, which is on no overlay."""
+    if mount.fs_type.startswith(STACKED) and mount.fs_type != b"fuseblk":
+        return Winner(None, "none", (), f"{_text(mount.fs_type)} is served from other files, which the kernel does not "
+                                        "know")
+    detail = Evidence("kernel-inode", f"the path opens inode {found.inode} of device {mount.device}, on no overlay")
+    path = host_path(Place("live", way.path, found, mount, inner=inner), seen)
+    return Winner(Backing(path, mount.device, found.inode, mount.fs_type), "kernel-inode", (detail,))
+
+
+def _names(way: Way, mount: Mount | None, inner: bytes | None, seen: Scene) -> tuple[bytes | None, bytes | None]:
+    """Return a path of the observer's that opens the same file, and the one through the process's root."""
+    if not isinstance(way.found, FileFacts):
+        return None, None
+    return host_path(Place("live", way.path, way.found, mount, inner=inner), seen), seen.proc + b"/root" + way.path
