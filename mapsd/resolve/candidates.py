@@ -8,7 +8,7 @@ exists is read in the upper layer after the maps line.
 
 from mapsd.light import NamedTuple
 from mapsd.model import Absent, Backing, FileFacts, Found, Refused, Vma
-from mapsd.parse.overlay_xattrs import index_name, origin, overlay_handle
+from mapsd.parse.overlay_xattrs import OVERLAY_FID, index_name, origin, overlay_handle
 from mapsd.ports import InLayer, same_handle
 from mapsd.resolve.finding import NOTHING, Possible
 from mapsd.resolve.layerfile import Candidate, asker, backing_of, filesystem_of, in_layer, path_of
@@ -52,9 +52,12 @@ class Candidates(NamedTuple):
 
 
 def candidates(vma: Vma, place: Place, overlay: Overlay, scene: Scene) -> Candidates | None:
-    """Return what a mapping of an overlay file may hold, None where its handle does not say."""
+    """Return what a mapping of an overlay file may hold, None where its handle does not say.
+
+    A handle inside the handle is another overlay's (nfs_export=on below): what it names holds no bytes itself.
+    """
     wanted = overlay_handle(place.facts.handle) if place.facts is not None else None
-    if wanted is None or place.facts is None:
+    if wanted is None or wanted.handle.type == OVERLAY_FID or place.facts is None:
         return None
     found = _found(Question(vma, wanted, overlay, place.inner, place.verdict == "live", scene, place.facts))
     unlinked = unlinked_upper(overlay, scene) if overlay.has_upper() else None
@@ -110,7 +113,8 @@ def _exported_upper(asked: Question) -> Candidates:
     if source is None:
         return Candidates(None, upper, "yes", pure_upper=True)
     named = origin(source)
-    lower = lower_of(asked, named) if named is not None else None
+    plain = named is not None and named.handle.type != OVERLAY_FID
+    lower = lower_of(asked, named) if named is not None and plain else None
     copy = "yes" if lower is not None else "unknown"
     return Candidates(lower.candidate if lower else None, upper, copy, "the upper file's origin was not found")
 

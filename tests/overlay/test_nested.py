@@ -74,6 +74,15 @@ def test_no_answer_is_wrong_about_an_overlay_on_overlays(lab, mapper, kind, inne
         check(scene, inside=container)
 
 
+@pytest.mark.parametrize("outer_upper", [False, True])
+def test_no_answer_is_wrong_where_the_inner_overlay_gives_handles_of_its_own(lab, mapper, outer_upper):
+    with Nested(f"an overlay on one with nfs_export=on{', outer upper' * outer_upper}", lab, mapper) as scene:
+        scene.deepen(1, "ext4", inner_upper=True, outer_upper=outer_upper, inner_options=",nfs_export=on")
+        scene.start()
+        happen(scene, "one", writable=outer_upper)
+        check(scene)
+
+
 def top(scene: Scene) -> Layer | None:
     return getattr(scene, "top", None)
 
