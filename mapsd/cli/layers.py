@@ -16,9 +16,9 @@ COMMAND = Command(
     "layers", "PID|self",
     "The overlays that a process sees, in the order of its mount table: their options in words, and their layers in "
     "the order of lookup: upper:0, then the lowers from the topmost down, then the data-only layers. For each layer "
-    "the directory that it is, as the observer names it, and what stands in the way where it cannot be found or reached. "
-    "A layer is certain where the overlay itself names a file of this very directory: a text alone may name another one "
-    "since the mount. An option in parentheses is not printed by the kernel.",
+    "the directory that it is, as the observer names it, and what stands in the way where it cannot be found or "
+    "reached. A layer is certain where the overlay itself names a file of this very directory: a text alone may name "
+    "another one since the mount. An option in parentheses is not printed by the kernel.",
     (JSON,),
     ((0, "found"), (1, "no such process, or it sees no overlay"), (3, "the process may not be read"),
      (4, "the process exited meanwhile"), (70, "not answered or not written")))
