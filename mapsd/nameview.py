@@ -56,11 +56,15 @@ def _is_steady(found: Which, again: Way) -> bool:
     one, other = found.way.found, again.found
     if isinstance(one, FileFacts) and isinstance(other, FileFacts):
         same = _known_by(one) == _known_by(other)
-        # A file of the upper layer may be written to all the time; a lower one has another time once it is copied up.
-        backing = found.winner.backing if found.winner is not None else None
-        upper = backing is not None and backing.layer_role == "upper"
-        return same and again.path == found.way.path and (upper or one.changed == other.changed)
+        return same and again.path == found.way.path and (_may_be_written(found.winner) or one.changed == other.changed)
     return found.way == again
+
+
+def _may_be_written(winner: Winner | None) -> bool:
+    """Return whether another time makes no difference: a lower file has one once it is copied up."""
+    if winner is None or winner.proof == "none":
+        return True
+    return winner.backing is not None and winner.backing.layer_role in {"upper", None}
 
 
 def _known_by(seen: FileFacts) -> tuple[object, ...]:
@@ -127,10 +131,10 @@ def _decided(way: Way, mount: Mount | None, inner: bytes | None, seen: Scene) ->
 
 
 def _unplaced(found: FileFacts, mount: Mount | None) -> Winner:
-    overlaid = found.handle is not None and found.handle.type == OVERLAY_FID
-    what = "where it lies inside its mount is not known" if mount is not None else (
-        "its mount is in no mount table that can be read")
-    return Winner(None, "none", (), f"{what}{', which is an overlay' * overlaid}", ("CAP_SYS_ADMIN",))
+    if mount is not None:
+        return Winner(None, "none", (), "where it lies inside its mount is not known")
+    overlaid = " (it is an overlay's)" if found.handle is not None and found.handle.type == OVERLAY_FID else ""
+    return Winner(None, "none", (), f"its mount is in no mount table that can be read{overlaid}", ("CAP_SYS_ADMIN",))
 
 
 def _itself(way: Way, found: FileFacts, mount: Mount, inner: bytes, seen: Scene) -> Winner:
@@ -139,12 +143,22 @@ def _itself(way: Way, found: FileFacts, mount: Mount, inner: bytes, seen: Scene)
         return Winner(None, "none", (), f"{_text(mount.fs_type)} is served from other files, which the kernel does not "
                                         "know")
     detail = Evidence("kernel-inode", f"the path opens inode {found.inode} of device {mount.device}, on no overlay")
-    path = host_path(Place("live", way.path, found, mount, inner=inner), seen)
-    return Winner(Backing(path, mount.device, found.inode, mount.fs_type), "kernel-inode", (detail,))
+    backing = Backing(_here(way.path, found, mount, inner, seen), mount.device, found.inode, mount.fs_type)
+    return Winner(backing, "kernel-inode", (detail,))
 
 
 def _names(way: Way, mount: Mount | None, inner: bytes | None, seen: Scene) -> tuple[bytes | None, bytes | None]:
     """Return a path of the observer's that opens the same file, and the one through the process's root."""
     if not isinstance(way.found, FileFacts):
         return None, None
-    return host_path(Place("live", way.path, way.found, mount, inner=inner), seen), seen.proc + b"/root" + way.path
+    return _here(way.path, way.found, mount, inner, seen), seen.proc + b"/root" + way.path
+
+
+def _here(path: bytes, found: FileFacts, mount: Mount | None, inner: bytes | None, seen: Scene) -> bytes | None:
+    """Return a path by which the observer opens the same object, None where none is found."""
+    for one in (path, found.path):
+        there = seen.machine.named(one) if one.startswith(b"/") else Absent()
+        if isinstance(there, FileFacts) and (there.kind, there.st_dev, there.inode, there.handle) == (
+                found.kind, found.st_dev, found.inode, found.handle):
+            return one
+    return host_path(Place("live", path, found, mount, inner=inner), seen)

@@ -79,7 +79,7 @@ def _which(found: Which) -> Iterator[str]:
     seen, winner = found.way.found, found.winner
     rows = [("path", escaped(found.way.path if isinstance(seen, FileFacts) else _whole(found.way)))]
     rows += [("link", f"{escaped(link.path)} -> {escaped(link.text)}") for link in found.way.links]
-    rows.append(("kind", seen.kind if isinstance(seen, FileFacts) else "nothing: no such file or directory"))
+    rows.append(("kind", seen.kind) if isinstance(seen, FileFacts) else ("opens", f"nothing: {found.failure}"))
     if found.mount is not None:
         rows.append(("mount", _mounted(found.mount)))
     if winner is not None:

@@ -1,9 +1,7 @@
 """Many questions that share what they may share: how another program embeds mapsd."""
 
 from mapsd.light import TYPE_CHECKING, Sequence
-from mapsd.linux import processes
 from mapsd.linux.bpf.iterator import VmFileIterator
-from mapsd.located import Located, located
 from mapsd.model import ProcessAnswer
 from mapsd.observe import Asking, checked, observe
 
@@ -12,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mapsd.layersmodel import ProcessLayers, Which
+    from mapsd.located import Located
     from mapsd.openmodel import OpenAnswer
 
 
@@ -80,14 +79,16 @@ class Session:
 
     def pids(self) -> list[int]:
         """Return every process that this one can see in /proc, itself included, in order."""
+        from mapsd.linux import processes  # noqa: PLC0415  (a lookup needs none of it)
         return processes.pids()
 
-    def locate(self, pid: int, addresses: Sequence[int], thread: int | None = None) -> tuple[Located, ...]:
+    def locate(self, pid: int, addresses: Sequence[int], thread: int | None = None) -> "tuple[Located, ...]":
         """Return each address of a process, in the order given, with its mapping and its offset in the file.
 
         They are answered by one lookup of the mappings that hold them, so all are of one moment. Raises what lookup()
         raises.
         """
+        from mapsd.located import located  # noqa: PLC0415  (a lookup of all needs none of it)
         return located(observe(pid, thread, self._asking, addresses).mappings, addresses)
 
 

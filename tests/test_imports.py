@@ -47,6 +47,14 @@ def test_a_form_needs_no_other_form(checkout, tmp_path, words, needed):
     assert FACES & imported(checkout, tmp_path, "lookup", "self", *words) == needed
 
 
+RARE = {"bisect", "select", "mapsd.located", "mapsd.linux.namespaces", "mapsd.linux.processes",
+        "mapsd.linux.statmount"}
+
+
+def test_what_few_mappings_need_is_imported_for_them(checkout, tmp_path):
+    assert not RARE & imported(checkout, tmp_path, "lookup", "self")
+
+
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["lookup", "--help"], ["extract", "--help"]])
 def test_help_needs_no_machine(checkout, tmp_path, words):
     names = imported(checkout, tmp_path, *words)

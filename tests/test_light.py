@@ -43,6 +43,16 @@ def test_a_light_tuple_is_replaced_matched_and_pickled():
             pytest.fail("not matched")
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="the standard one is used")
+@pytest.mark.parametrize("width", range(1, 17))
+def test_a_light_tuple_has_up_to_sixteen_fields(width):
+    values = {f"field_{number}": number for number in range(width)}
+    space = {"__module__": __name__, "__annotations__": dict.fromkeys(values, int)}
+    made = type(light.NamedTuple)("Wide", (light.NamedTuple,), space)
+    assert made(*values.values()) == made(**values) == tuple(range(width))
+    assert [getattr(made(**values), name) for name in values] == list(range(width))
+
+
 @pytest.mark.parametrize("wrong", [Light, lambda: Light(b"a", 1, 2), lambda: Light(b"a", width=1),
                                    lambda: Light(b"a")._replace(width=1)])
 def test_a_wrong_field_is_an_error(wrong):

@@ -32,10 +32,14 @@ def _check(result: int) -> int:
     return result
 
 
+_OPEN_HOW = struct.Struct("=QQQ")
+_OPEN_HOW_SIZE = ctypes.c_size_t(_OPEN_HOW.size)
+
+
 def openat2(dirfd: int, path: bytes, flags: int, resolve: int) -> int:
     """Open *path* below *dirfd* (openat2(2), Linux 5.6) and return the descriptor."""
-    how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, resolve)
-    return _check(_libc.syscall(numbers.of("openat2"), dirfd, path, how, ctypes.c_size_t(len(how))))
+    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, 0, resolve)
+    return _check(_libc.syscall(numbers.of("openat2"), dirfd, path, how, _OPEN_HOW_SIZE))
 
 
 class Statx(NamedTuple):

@@ -10,8 +10,10 @@ from mapsd.linux.procfs import ProcFs
 from mapsd.model import Absent, FileFacts, Found, Refused
 
 LINKS = 40  # MAXSYMLINKS, include/linux/namei.h
+PATH_MAX = 4096  # bytes, with the NUL at the end
 _LINK = os.O_PATH | os.O_NOFOLLOW
 _SELF = (b"self", b"thread-self")
+_TOO_LONG = "without links the path is longer than the kernel resolves"
 _TOO_MANY = "Too many levels of symbolic links"
 _CHANGED = "the name leads elsewhere each time it is followed"
 
@@ -21,14 +23,16 @@ def walk(process: ProcFs, path: bytes) -> Way:
 
     The kernel follows it first, without magic links. Raises ProcessGone, AccessDenied.
     """
+    if len(path) >= PATH_MAX:
+        return Way(path, Refused(os.strerror(errno.ENAMETOOLONG)))
     steps = _Walk(process)
     whole = steps.seen(path, os.O_PATH)
     if isinstance(whole, Refused):
         return Way(path, whole)
     way = steps.followed(path)
     if isinstance(whole, Absent):
-        # What exists without the whole: `file/` and `file/..` need a directory.
-        return way._replace(found=whole) if isinstance(way.found, FileFacts) else way
+        # `file/` and `file/..` need a directory.
+        return way._replace(found=Refused(os.strerror(errno.ENOTDIR))) if isinstance(way.found, FileFacts) else way
     if isinstance(way.found, Refused):
         return way
     if not isinstance(way.found, FileFacts) or _one(way.found) != _one(whole):
@@ -57,6 +61,8 @@ class _Walk:
                 done = done.rpartition(b"/")[0]
                 continue
             at = done + b"/" + name
+            if len(at) >= PATH_MAX:
+                return Way(at, Refused(_TOO_LONG), b"", tuple(self._links))
             seen = self.seen(at, _LINK)
             if isinstance(seen, Absent):
                 rest = [name, *todo]

@@ -23,6 +23,8 @@ class Question(NamedTuple):
 
     def by_handle(self, wanted: OverlayHandle) -> ByHandle:
         """Return the question for a file by its handle."""
+        if any(wanted.uuid):
+            return ByHandle(wanted)
         near = [layer.dir for layer in self.overlay.lowers()]
         # A lower layer that cannot be opened by its text is often on the upper's filesystem.
         if wanted.upper or None in near:

@@ -168,13 +168,12 @@ def ask_in(overlay: Overlay, scene: Scene, layer: Layer, path: bytes) -> Found:
 
 def layer_of(overlay: Overlay, path: bytes, scene: Scene) -> Layer | None:
     """Return the one layer below the upper whose directory holds *path*, None where none or several do."""
-    found = [layer for layer in overlay.lowers() if layer.dir is not None and _holds(layer.dir, path, overlay, scene)]
+    found = [layer for layer in overlay.layers if layer.role != "upper" and layer.dir is not None
+             and is_below(path, layer.dir.path) and _holds(layer.dir, path, overlay, scene)]
     return found[0] if len(found) == 1 else None
 
 
 def _holds(directory: LayerDir, path: bytes, overlay: Overlay, scene: Scene) -> bool:
-    if not is_below(path, directory.path):
-        return False
     if directory.mine:
         return True
     # The directory's text is another namespace's: what it leads to must be this very file.

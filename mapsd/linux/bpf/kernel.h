@@ -156,7 +156,10 @@ struct bpf_iter_meta {
 
 #pragma clang attribute pop
 
-/* No structure of the kernel's memory: the verifier reads its members as arguments of the iterator, by their places. */
+/*
+ * No structure of the kernel's memory: the verifier takes its members as the iterator's arguments, by their places. Its
+ * name is not relocated by, since it shares a place with super_block's in the kernel's cache (see backing.h).
+ */
 struct bpf_iter__task_vma {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;

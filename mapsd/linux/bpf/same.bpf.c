@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
 /*
  * One record for every mapping of a file: enough to tell whether two of them hold one file. Most lookups ask no more, and
- * the kernel takes a ninth of the time that it takes to load held.bpf.c. Read by mapsd/parse/same.py.
+ * the kernel loads this in a seventh of the time of held.bpf.c. Read by mapsd/parse/same.py.
  */
 #include "backing.h"
 
