@@ -62,7 +62,8 @@ class FileFacts(NamedTuple):
     """What one file object is, read through one descriptor.
 
     *kind* is file, directory, symlink, whiteout or other; *path* the name that the
-    observer's kernel gives it, empty when it gives none; *changed* its ctime in nanoseconds since the epoch.
+    observer's kernel gives it, empty when it gives none; *changed* its ctime, *born* its time of birth (None: its
+    filesystem keeps none), in nanoseconds since the epoch.
     """
 
     kind: str
@@ -75,6 +76,7 @@ class FileFacts(NamedTuple):
     path: bytes = b""
     xattrs: tuple[tuple[str, bytes], ...] = ()
     changed: int = 0
+    born: int | None = None
 
 
 class Absent(NamedTuple):

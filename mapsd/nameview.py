@@ -45,26 +45,33 @@ def _which(process: ProcFs, line: stat.Stat, path: bytes) -> Which:
         demand_alive(process, before)
         found = _answer(process, line, before, path)
         after, again = read(process), walk(process, path)
-        if after == before and _is_steady(found, again):
+        same = after == before and _leads_alike(found.way, again)
+        if same and _is_steady(found, again):
             return found
         before = after
+    if same and (found.winner is None or found.winner.proof == "none"):
+        return found
     winner = None if found.winner is None else Winner(None, "none", (), _UNSTEADY)
     return found._replace(winner=winner, descents=(), host_path=None, openable_path=None)
 
 
+def _leads_alike(one: Way, other: Way) -> bool:
+    if isinstance(one.found, FileFacts) and isinstance(other.found, FileFacts):
+        return one.path == other.path and _known_by(one.found) == _known_by(other.found)
+    return one == other
+
+
 def _is_steady(found: Which, again: Way) -> bool:
+    """Return whether no copy-up came in between: a lower file has another time once it is copied up."""
     one, other = found.way.found, again.found
-    if isinstance(one, FileFacts) and isinstance(other, FileFacts):
-        same = _known_by(one) == _known_by(other)
-        return same and again.path == found.way.path and (_may_be_written(found.winner) or one.changed == other.changed)
-    return found.way == again
+    if not isinstance(one, FileFacts) or not isinstance(other, FileFacts):
+        return True
+    return _may_be_written(found.winner) or one.changed == other.changed
 
 
 def _may_be_written(winner: Winner | None) -> bool:
-    """Return whether another time makes no difference: a lower file has one once it is copied up."""
-    if winner is None or winner.proof == "none":
-        return True
-    return winner.backing is not None and winner.backing.layer_role in {"upper", None}
+    """Return whether another time makes no difference: the file is no layer's below an upper one."""
+    return winner is not None and winner.backing is not None and winner.backing.layer_role in {"upper", None}
 
 
 def _known_by(seen: FileFacts) -> tuple[object, ...]:

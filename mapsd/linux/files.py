@@ -56,7 +56,7 @@ def _facts(fd: int, seen: syscalls.Statx, path: bytes, xattrs: tuple[tuple[str, 
            handle: Handle | None) -> FileFacts:
     mount_id = _mount_id(fd) if seen.mount_id is None else seen.mount_id
     return FileFacts(_kind(seen), seen.device, seen.inode, seen.nlink, seen.size, mount_id, handle or handle_of(fd),
-                     path, xattrs, seen.changed)
+                     path, xattrs, seen.changed, seen.born)
 
 
 def _name(link: bytes) -> bytes:

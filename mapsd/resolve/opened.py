@@ -7,10 +7,11 @@ says from which file it came, and its times and size are those of the file that 
 from mapsd.layersmodel import Descent, Met, Winner
 from mapsd.light import Callable
 from mapsd.model import Backing, Evidence, FileFacts, Found, Layer, Mount, Vma
-from mapsd.parse.overlay_xattrs import origin, overlay_handle
+from mapsd.parse.overlay_xattrs import overlay_handle
 from mapsd.ports import same_handle
 from mapsd.resolve.candidates import Candidates, candidates
 from mapsd.resolve.descent import descend
+from mapsd.resolve.labels import OTHER, doubted, is_winner, labelled
 from mapsd.resolve.layerfile import backing_of
 from mapsd.resolve.lookup import Ask
 from mapsd.resolve.mounts import inside
@@ -18,7 +19,6 @@ from mapsd.resolve.overlays import OVERLAY, Overlay, ask_in, build, mounted_late
 from mapsd.resolve.scene import Place, Scene
 
 _DEPTH = 1  # overlays below an overlay: FILESYSTEM_MAX_STACK_DEPTH is 2
-_OTHER = "the layers and the overlay disagree about the name: somebody changes the layers, or another takes their place"
 _MOVED = "the layers' directories may have been moved since the mount"
 
 
@@ -31,7 +31,7 @@ def opened(seen: FileFacts, mount: Mount, path: bytes, scene: Scene, depth: int 
     overlay = build(mount, scene) if overlays is None else overlays(mount)
     descent = descended(overlay, path, scene)
     winner = _winner(seen, descent, overlay, scene)
-    met = _labelled(descent.met, winner)
+    met = labelled(descent.met, winner)
     descent = descent._replace(met=met)
     below = _overlay_below(winner, met, scene) if depth < _DEPTH else None
     if below is None or winner.backing is None:
@@ -45,7 +45,7 @@ def missing(mount: Mount, path: bytes, scene: Scene) -> Descent:
     descent = descended(build(mount, scene), path, scene)
     shown = {number for number, one in enumerate(descent.met)
              if one.named and one.by is None and one.what in {"opens", "metacopy", "merged"}}
-    return descent._replace(met=_doubted(descent.met, shown, Winner(None, "none", (), _OTHER)))
+    return descent._replace(met=doubted(descent.met, shown, Winner(None, "none", (), OTHER)))
 
 
 def descended(overlay: Overlay, path: bytes, scene: Scene) -> Descent:
@@ -96,10 +96,10 @@ def by_handle(seen: FileFacts, path: bytes, found: Candidates, overlay: Overlay,
         return _proven(found.upper.backing, "the overlay's handle names this file of the upper layer")
     if found.copy == "yes" and found.upper is not None and found.upper.ref is not None and overlay.upper is not None:
         copy = scene.machine.entry(overlay.upper, path, overlay.prefix)
-        if isinstance(copy, FileFacts) and _is_copy(seen, copy):
-            return _proven(found.upper.backing, "the upper layer has a file of this name, and it is the one whose "
-                                                "times, size or origin the overlay shows")
-        return Winner(None, "none", (), _OTHER)
+        if isinstance(copy, FileFacts) and _shows(seen, copy):
+            return _proven(found.upper.backing, "the upper layer has a file of this name, and the overlay shows "
+                                                "its times and size")
+        return Winner(None, "none", (), OTHER)
     if found.pure_upper:
         return Winner(None, "none", (), "the file of the upper layer was not found", ("CAP_DAC_READ_SEARCH",))
     return Winner(None, "none", (), found.reason or "which layer's file it is was not found out",
@@ -110,16 +110,13 @@ def _proven(backing: Backing | None, detail: str) -> Winner:
     return Winner(backing, "sole-candidate", (Evidence("lookup", detail),))
 
 
-def _is_copy(seen: FileFacts, copy: FileFacts) -> bool:
-    source = dict(copy.xattrs).get("origin")
-    named = overlay_handle(seen.handle)
-    if source is not None and named is not None and origin(source) == named:
-        return True
-    return _shows(seen, copy)
-
-
 def _shows(seen: FileFacts, real: FileFacts) -> bool:
-    """Return whether the overlay shows the times and the size of a layer's file (ovl_getattr, fs/overlayfs/inode.c)."""
+    """Return whether the overlay shows the times and the size of a layer's file (ovl_getattr, fs/overlayfs/inode.c).
+
+    A file that is renamed over another one has its time of change, but not its birth.
+    """
+    if None not in {seen.born, real.born} and seen.born != real.born:
+        return False
     return (seen.kind, seen.changed, seen.size) == (real.kind, real.changed, real.size)
 
 
@@ -130,11 +127,11 @@ def _by_walk(seen: FileFacts, descent: Descent, overlay: Overlay, scene: Scene) 
     ends = [one for one in live if one.what in {"opens", "merged"}]
     if not tops or not ends:
         why = next((one for one in descent.met if one.what == "unknown"), None)
-        reason = why.reason if why is not None else _OTHER
+        reason = why.reason if why is not None else OTHER
         return Winner(None, "none", (), reason, (why.needs,) if why is not None and why.needs else ())
     top = tops[0]
     if not isinstance(top.found, FileFacts) or not _shows(seen, top.found):
-        return Winner(None, "none", (), _OTHER)
+        return Winner(None, "none", (), OTHER)
     if not descent.visible and _may_lead_on(seen, overlay, scene):
         return Winner(None, "none", (), "whether its bytes lie elsewhere is in an attribute that cannot be seen",
                       ("CAP_SYS_ADMIN",))
@@ -145,7 +142,9 @@ def _by_walk(seen: FileFacts, descent: Descent, overlay: Overlay, scene: Scene) 
     shown = Evidence("lookup", "the lookup in the layers ends here, and the overlay shows the times and the size of "
                                "what it meets first")
     if seen.kind == "directory":
-        unseen = None if descent.visible else "which layers are merged is in attributes that cannot be seen"
+        # At the root all layers are merged, whatever their attributes.
+        seen_all = descent.visible or not descent.path
+        unseen = None if seen_all else "which layers are merged is in attributes that cannot be seen"
         return Winner(None, "lookup", (shown,), unseen, ("CAP_SYS_ADMIN",) if unseen else ())
     backing = ends[0].file
     if backing is not None and top is not ends[0]:
@@ -169,44 +168,10 @@ def _is_settled(taken: list[Met], overlay: Overlay) -> bool:
     return all(overlay.upper is not None if one.layer.role == "upper" else overlay.settled for one in taken)
 
 
-def _labelled(met: tuple[Met, ...], winner: Winner) -> tuple[Met, ...]:
-    """Return what was met, without what the winner does not bear out."""
-    if winner.backing is None and winner.proof != "none":
-        return met
-    taken = {number for number, one in enumerate(met) if one.named and one.by is None
-             and one.what in {"opens", "metacopy", "merged"}}
-    if winner.backing is None:
-        return _doubted(met, taken, winner)
-    ends = {number for number in taken if met[number].what == "opens"}
-    same = {number for number, one in enumerate(met) if _same(one, winner)}
-    if ends and ends <= same:
-        return met
-    if not ends and len(same) == 1 and not any(met[number].what == "hidden" for number in same):
-        # Attributes that cannot be seen left it open, and the kernel's word settles it.
-        return tuple(one._replace(what="opens", reason="", needs="") if number in same else one
-                     for number, one in enumerate(met))
-    hidden = {number for number, one in enumerate(met) if one.what == "hidden"}
-    return _doubted(met, taken | hidden, Winner(None, "none", (), _OTHER))
-
-
-def _same(one: Met, winner: Winner) -> bool:
-    backing, file = winner.backing, one.file
-    return one.named and backing is not None and file is not None and file.inode is not None and (
-        (file.device, file.inode) == (backing.device, backing.inode)) and one.what != "whiteout"
-
-
-def _doubted(met: tuple[Met, ...], taken: set[int], winner: Winner) -> tuple[Met, ...]:
-    """Return what was met where it is not known whether the overlay takes these: nor is what they would hide."""
-    reason, needs = winner.reason or "", ",".join(winner.needs)
-    return tuple(one._replace(what="unknown", reason=one.reason or reason, needs=one.needs or needs)
-                 if number in taken or (one.what == "hidden" and one.by in taken) else one
-                 for number, one in enumerate(met))
-
-
 def _overlay_below(winner: Winner, met: tuple[Met, ...], scene: Scene) -> tuple[FileFacts, Mount, bytes] | None:
     """Return the winner as a file of another overlay, its layer's own, None where it is on none."""
     for one in met:
-        if one.what != "opens" or not isinstance(one.found, FileFacts) or not _same(one, winner):
+        if one.what != "opens" or not isinstance(one.found, FileFacts) or not is_winner(one, winner):
             continue
         mount = scene.host.by_id(one.found.mount_id) or scene.table.by_id(one.found.mount_id)
         path = inside(mount, one.found.path) if mount is not None and mount.fs_type == OVERLAY else None

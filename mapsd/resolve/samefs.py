@@ -53,8 +53,10 @@ def _upper(overlay: Overlay, place: Place, scene: Scene) -> Piece | None:
     found = scene.machine.entry(overlay.upper, place.inner, overlay.prefix)
     if not isinstance(found, FileFacts) or found.kind != "file" or "metacopy" in dict(found.xattrs):
         return None
-    # The overlay shows its real file's times (ovl_getattr): another file was put there behind its back.
-    shown = found.changed == place.facts.changed and found.size == place.facts.size
+    # The overlay shows its real file's times (ovl_getattr): another file was put there behind its back. One that was
+    # renamed there over the copy may have the same time of change, but was born at another moment.
+    seen = place.facts
+    shown = (found.changed, found.born, found.size) == (seen.changed, seen.born, seen.size)
     return Piece(overlay.layers[0], place.inner, found) if shown else None
 
 

@@ -2,14 +2,18 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.layerschemas import of_which
 from tests.overlay import kernel
+from tests.overlay.capabilities import LACKING
+from tests.overlay.child import told
 from tests.overlay.files import fill
 from tests.overlay.inside import within
-from tests.overlay.named import check, way
+from tests.overlay.named import answers, check, told_as, way
 from tests.overlay.scenes import Scene, gone
 from tests.overlay.target import PAGE
 from tests.overlay.test_data_only import mark
@@ -101,6 +105,42 @@ def test_each_layer_is_said_to_have_what_it_has(lab, mapper):
             "late": "lower:1 late opens, lower:2 late hidden by lower:1 late",
             "only1": "lower:1 only1 opens", "only2": "lower:2 only2 opens", "fresh": "upper:0 fresh opens",
             "nothing": "", "dir/nothing/at/all": "", "both/below": "upper:0 both blocked"}
+
+
+UNSEEN = {  # what root without CAP_SYS_ADMIN is told, and how surely the file is known
+    "": ("upper:0  merged, lower:1  merged, lower:2  merged", "inferred"),
+    "both": ("upper:0 both opens, lower:1 both hidden by upper:0 both, lower:2 both hidden by upper:0 both", "proven"),
+    "dir/both": ("lower:1 dir/both opens, lower:2 dir/both unknown by lower:1 dir/both", "proven"),
+    "dir": ("upper:0 dir merged, lower:1 dir unknown, lower:2 dir unknown", "inferred"),
+    "gone": ("upper:0 gone whiteout, lower:1 gone hidden by upper:0 gone, lower:2 gone hidden by upper:0 gone", None),
+    "anew/x": ("lower:1 anew/x unknown, lower:2 anew/x unknown by lower:1 anew/x", None),
+    "late": ("lower:1 late opens, lower:2 late hidden by lower:1 late", "proven"),
+    "fresh": ("upper:0 fresh opens", "proven")}
+
+
+def test_without_the_attributes_the_file_is_known_and_what_hangs_on_them_is_unknown(lab, mapper):
+    with writable("which, attributes unseen", lab, mapper) as scene:
+        scene.mount()
+        scene.start()
+        live(scene)
+        found = told(lambda: answers(scene, list(UNSEEN), LACKING["no SYS_ADMIN"]))
+    assert {name: (told_as(answer), answer["confidence"]) for name, answer in found.items()} == UNSEEN
+    unknown = [met for answer in found.values() for one in answer["overlays"] for met in one["met"]
+               if met["what"] == "unknown"]
+    assert {tuple(met["needs"]) for met in unknown} == {("CAP_SYS_ADMIN",)}
+    assert (found["dir"]["needs"], found[""]["needs"]) == (["CAP_SYS_ADMIN"], None)
+    assert not any(one["attributes_visible"] for answer in found.values() for one in answer["overlays"])
+
+
+def test_where_a_file_may_be_a_metacopy_the_attributes_decide(lab, mapper):
+    with writable("which, metacopies unseen", lab, mapper) as scene:
+        scene.mount(",metacopy=on")
+        scene.start()
+        live(scene)
+        found = told(lambda: answers(scene, ["both", "dir/changed", "late", "fresh"], LACKING["no SYS_ADMIN"]))
+    assert {name: answer["backing"] is not None for name, answer in found.items()} == {
+        "both": False, "dir/changed": False, "late": False, "fresh": True}
+    assert all(answer["needs"] == ["CAP_SYS_ADMIN"] for answer in found.values() if answer["backing"] is None)
 
 
 @pytest.mark.parametrize("new", ["two", "sub/two"])
@@ -302,6 +342,22 @@ def test_layers_that_were_moved_are_never_taken_for_others(lab, mapper, containe
         two.rename(one)
         one.with_name("aside").rename(two)
         check(scene, NAMES, inside=container, weak=True)
+
+
+def test_a_copy_that_took_a_files_place_in_the_upper_layer_is_not_taken_for_it(lab, mapper):
+    with writable("which, upper file replaced", lab, mapper) as scene:
+        scene.mount()
+        scene.start()
+        live(scene)
+        upper = scene.top.path
+        with scene.reach("both").open("rb"):
+            subprocess.run(["cp", "-a", upper / "both", upper / "copy"], check=True)
+            os.utime(upper / "copy", ns=(os.stat(upper / "both").st_atime_ns, os.stat(upper / "both").st_mtime_ns))
+            (upper / "copy").rename(upper / "both")
+            answer = of_which(scene.target.pid, os.fsencode(scene.named("both")))
+        assert os.getxattr(upper / "both", "trusted.overlay.origin")
+        assert (answer["backing"], answer["confidence"]) == (None, "unknown")
+        assert "disagree" in answer["reason"]
 
 
 def test_a_hard_link_that_was_copied_up_by_another_name_is_never_wrong(lab, mapper):
