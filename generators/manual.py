@@ -9,7 +9,7 @@ from generators.tables import COLUMN_LIST, Page, pages
 from mapsd import __version__
 from mapsd.cli.__main__ import ITSELF
 from mapsd.cli.command import Command, Option
-from mapsd.columns import COLUMNS
+from mapsd.views.columns import COLUMNS
 
 
 def manual() -> dict[str, str]:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from mapsd.cli.__main__ import COMMANDS, ITSELF
 from mapsd.cli.command import Command, Option
-from mapsd.columns import COLUMNS
-from mapsd.selection import STATES
+from mapsd.views.columns import COLUMNS
+from mapsd.views.selection import STATES
 
 FILES = {"FILE", "PATH", "DIRECTORY"}
 COLUMN_LIST = "COLUMN,…"

@@ -2,18 +2,18 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mapsd.explanation import explain
+    from mapsd.answer.name import which
+    from mapsd.answer.overlays import layers
     from mapsd.extraction import extract
     from mapsd.linux.doctor import examined as doctor
-    from mapsd.nameview import which
-    from mapsd.overlayview import layers
     from mapsd.session import Session, fds, lookup
+    from mapsd.views.explanation import explain
 
 __version__ = "0.1.0"
 # public name: where it comes from
-_FROM = {"Session": "session.Session", "doctor": "linux.doctor.examined", "explain": "explanation.explain",
-         "extract": "extraction.extract", "fds": "session.fds", "layers": "overlayview.layers",
-         "lookup": "session.lookup", "which": "nameview.which"}
+_FROM = {"Session": "session.Session", "doctor": "linux.doctor.examined", "explain": "views.explanation.explain",
+         "extract": "extraction.extract", "fds": "session.fds", "layers": "answer.overlays.layers",
+         "lookup": "session.lookup", "which": "answer.name.which"}
 __all__ = ["Session", "__version__", "doctor", "explain", "extract", "fds", "layers", "lookup", "which"]
 
 

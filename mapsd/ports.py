@@ -1,7 +1,8 @@
 """The questions that the rules may ask: values in, values out, never a descriptor."""
 
 from mapsd.light import NamedTuple, Protocol, Sequence
-from mapsd.model import DeviceId, FileFacts, Found, Handle, Held, LayerDir, Mount, OverlayHandle, Refused, Vma
+from mapsd.model import DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Refused, Vma
+from mapsd.model.held import Held
 
 
 class ByVma(NamedTuple):

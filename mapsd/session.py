@@ -1,17 +1,17 @@
 """Many questions that share what they may share: how another program embeds mapsd."""
 
+from mapsd.answer.observe import Asking, checked, observe
 from mapsd.light import TYPE_CHECKING, Sequence
 from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.model import ProcessAnswer
-from mapsd.observe import Asking, checked, observe
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from mapsd.layersmodel import ProcessLayers, Which
-    from mapsd.located import Located
-    from mapsd.openmodel import OpenAnswer
+    from mapsd.answer.located import Located
+    from mapsd.model.layers import ProcessLayers, Which
+    from mapsd.model.open import OpenAnswer
 
 
 class Session:
@@ -57,7 +57,7 @@ class Session:
         A build id tells nothing of an open file: a session that asks for this proof asks nothing beyond names. Raises
         ProcessGone, AccessDenied (none of them may be read; *needs* names the capability) and ParseError.
         """
-        from mapsd.openfiles import open_files  # noqa: PLC0415  (a lookup needs none of it)
+        from mapsd.answer.openfiles import open_files  # noqa: PLC0415  (a lookup needs none of it)
         return open_files(pid, thread, self._asking.proof, self._asking.iterator)
 
     def layers(self, pid: int, thread: int | None = None) -> "ProcessLayers":
@@ -65,7 +65,7 @@ class Session:
 
         Raises ProcessGone, AccessDenied and ParseError.
         """
-        from mapsd.overlayview import layers  # noqa: PLC0415  (a lookup needs none of it)
+        from mapsd.answer.overlays import layers  # noqa: PLC0415  (a lookup needs none of it)
         return layers(pid, thread)
 
     def which(self, pid: int, path: bytes, thread: int | None = None) -> "Which":
@@ -74,7 +74,7 @@ class Session:
         A path that leads to nothing is an answer without a winner. Raises UsageError (the path is not absolute),
         ProcessGone, AccessDenied (the process's root or the path may not be looked at) and ParseError.
         """
-        from mapsd.nameview import which  # noqa: PLC0415  (a lookup needs none of it)
+        from mapsd.answer.name import which  # noqa: PLC0415  (a lookup needs none of it)
         return which(pid, path, thread)
 
     def pids(self) -> list[int]:
@@ -88,7 +88,7 @@ class Session:
         They are answered by one lookup of the mappings that hold them, so all are of one moment. Raises what lookup()
         raises.
         """
-        from mapsd.located import located  # noqa: PLC0415  (a lookup of all needs none of it)
+        from mapsd.answer.located import located  # noqa: PLC0415  (a lookup of all needs none of it)
         return located(observe(pid, thread, self._asking, addresses).mappings, addresses)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from jsonschema_rs import Draft202012Validator, Registry
 
 from mapsd import fds
-from mapsd.openview import as_object
+from mapsd.views.openfiles import as_object
 from tests import schema
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "docs/schema"

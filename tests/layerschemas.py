@@ -7,7 +7,8 @@ from pathlib import Path
 
 from jsonschema_rs import Draft202012Validator
 
-from mapsd import layers, overlayjson, which
+from mapsd import layers, which
+from mapsd.views import overlayjson
 from tests.schema import mistake
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "docs/schema"

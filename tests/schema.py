@@ -9,7 +9,8 @@ from pathlib import Path
 
 from jsonschema_rs import Draft202012Validator
 
-from mapsd import lookup, render
+from mapsd import lookup
+from mapsd.views import render
 
 SCHEMA = Path(__file__).resolve().parent.parent / "docs/schema/lookup.json"
 PATHS = {"name", "exe", "root", "path", "user_path", "host_path", "openable_path", "mount_point"}

@@ -3,7 +3,7 @@
 import pytest
 
 from mapsd.cli import lookup, view
-from mapsd.columns import COLUMNS, FILES, MAPPINGS
+from mapsd.views.columns import COLUMNS, FILES, MAPPINGS
 from tests.cli.command import CHECKOUT
 from tests.examples import commands, run
 

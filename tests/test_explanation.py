@@ -7,9 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mapsd
-from mapsd.explanation import filled, heading, is_meant, lines, stories
-from mapsd.explanation.holding import NEEDS
-from mapsd.explanation.verdict import KINDS
 from mapsd.model import (
     Absent,
     Answer,
@@ -25,6 +22,9 @@ from mapsd.model import (
     Trail,
     Vma,
 )
+from mapsd.views.explanation import filled, heading, is_meant, lines, stories
+from mapsd.views.explanation.holding import NEEDS
+from mapsd.views.explanation.verdict import KINDS
 
 DISK, OVERLAY = DeviceId(254, 0), DeviceId(0, 48)
 MOUNT = Mount(612, 1, OVERLAY, b"/", b"/", b"overlay", b"rw,lowerdir=/l1:/l2,upperdir=/u,workdir=/w")

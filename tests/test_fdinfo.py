@@ -5,9 +5,9 @@ import os
 import pytest
 
 from mapsd.errors import ParseError
-from mapsd.openmodel import FdInfo
-from mapsd.openview import access
+from mapsd.model.open import FdInfo
 from mapsd.parse import fdinfo, fdlink
+from mapsd.views.openfiles import access
 
 # Linux 6.18; a file, an O_PATH descriptor, one of inotify, and a file of a kernel before 5.14.
 TEXTS = {

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapsd.errors import ParseError
-from mapsd.model import DeviceId, Walked
+from mapsd.model import DeviceId
+from mapsd.model.held import Walked
 from mapsd.parse.held import parse, records
 
 FORM = "=7Q8I2i6I16s"

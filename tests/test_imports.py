@@ -25,7 +25,7 @@ def imported(checkout, tmp_path, *words: str) -> set[str]:
 
 def test_a_table_needs_no_package_and_no_slow_module(checkout, tmp_path):
     names = imported(checkout, tmp_path, "lookup", "self")
-    assert "mapsd.observe" in names
+    assert "mapsd.answer.observe" in names
     assert not names & (PACKAGES | SLOW)
 
 
@@ -34,20 +34,20 @@ def test_json_is_imported_for_json(checkout, tmp_path):
     assert not names & (PACKAGES | SLOW - {"json"})
 
 
-FACES = {"mapsd.columns", "mapsd.table", "mapsd.fitted", "mapsd.exact", "mapsd.colour", "mapsd.mapstext",
-         "mapsd.cli.tables", "mapsd.cli.pager"}
+FACES = {"mapsd.views.columns", "mapsd.views.table", "mapsd.views.fitted", "mapsd.views.exact", "mapsd.views.colour",
+         "mapsd.views.mapstext", "mapsd.cli.tables", "mapsd.cli.pager"}
 
 
 @pytest.mark.parametrize(("words", "needed"), [
-    ([], {"mapsd.columns", "mapsd.table", "mapsd.cli.tables"}), (["--json"], set()), (["--ndjson"], set()),
-    (["-r"], {"mapsd.columns", "mapsd.table", "mapsd.cli.tables", "mapsd.exact"}),
-    (["--format=proc"], {"mapsd.mapstext"}),
-    (["--color"], {"mapsd.columns", "mapsd.table", "mapsd.cli.tables", "mapsd.colour"})])
+    ([], {"mapsd.views.columns", "mapsd.views.table", "mapsd.cli.tables"}), (["--json"], set()), (["--ndjson"], set()),
+    (["-r"], {"mapsd.views.columns", "mapsd.views.table", "mapsd.cli.tables", "mapsd.views.exact"}),
+    (["--format=proc"], {"mapsd.views.mapstext"}),
+    (["--color"], {"mapsd.views.columns", "mapsd.views.table", "mapsd.cli.tables", "mapsd.views.colour"})])
 def test_a_form_needs_no_other_form(checkout, tmp_path, words, needed):
     assert FACES & imported(checkout, tmp_path, "lookup", "self", *words) == needed
 
 
-RARE = {"bisect", "select", "mapsd.located", "mapsd.linux.namespaces", "mapsd.linux.processes",
+RARE = {"bisect", "select", "mapsd.answer.located", "mapsd.linux.namespaces", "mapsd.linux.processes",
         "mapsd.linux.statmount"}
 
 

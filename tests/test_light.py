@@ -69,6 +69,6 @@ def test_a_light_tuple_can_not_be_changed():
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="the standard one is used")
 def test_the_library_imports_no_typing():
-    code = "import sys; import mapsd.observe; print([n for n in ('typing', 're', 'enum') if n in sys.modules])"
+    code = "import sys; import mapsd.answer.observe; print([n for n in ('typing', 're', 'enum') if n in sys.modules])"
     found = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

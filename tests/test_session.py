@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mapsd
+from mapsd.answer.located import holding, located
 from mapsd.errors import ProcessGone, UsageError
 from mapsd.linux.bpf.program import Program
-from mapsd.located import holding, located
 from mapsd.model import Answer, DeviceId, Refused, Vma
 from tests.cli.command import child, mapped
 

@@ -5,7 +5,7 @@ import os
 from mapsd.cli.command import Asked, Command, Option
 from mapsd.errors import UsageError
 from mapsd.light import Iterator
-from mapsd.render import escaped
+from mapsd.views.render import escaped
 
 _PID_END = 1 << 31
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")

@@ -4,7 +4,7 @@ from mapsd.cli.output import DENIED, FAILED, FOUND, GONE, NOTHING, complain, sta
 from mapsd.errors import AccessDenied, MapsdError, ProcessGone, UsageError
 from mapsd.light import Callable, Iterator, Sequence
 from mapsd.model import ProcessAnswer
-from mapsd.selection import Wanted, holding
+from mapsd.views.selection import Wanted, holding
 
 _WORST = (FAILED, DENIED, GONE, NOTHING, FOUND)
 Ask = Callable[[int], ProcessAnswer]

@@ -16,7 +16,8 @@ COMMAND = Command(
 
 def run(_: Asked) -> tuple[int, list[str]]:
     """Return the exit status and the lines to print; what stood in the way is said on stderr."""
-    from mapsd import demo, demotext  # noqa: PLC0415  (--help needs no machine)
+    from mapsd import demo  # noqa: PLC0415  (--help needs no machine)
+    from mapsd.views import demotext  # noqa: PLC0415  (--help needs no machine)
     try:
         return FOUND, list(demotext.lines(demo.played()))
     except NoContainer as error:

@@ -5,7 +5,7 @@ from mapsd.cli.command import JSON, Asked, Command
 from mapsd.cli.output import FAILED, FOUND, complain
 from mapsd.errors import MapsdError
 from mapsd.light import TYPE_CHECKING, Iterator, Sequence
-from mapsd.render import JsonObject, escaped, printable
+from mapsd.views.render import JsonObject, escaped, printable
 
 if TYPE_CHECKING:
     from mapsd.linux.doctor import Diagnosis, Finding

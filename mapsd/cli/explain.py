@@ -28,7 +28,7 @@ WIDTH = 80  # columns where stdout is no terminal
 
 def run(asked: Asked) -> tuple[int, list[str]]:
     """Return the exit status and the lines to print; what was not found is said on stderr."""
-    from mapsd.explanation import is_meant  # noqa: PLC0415  (--help needs none of it)
+    from mapsd.views.explanation import is_meant  # noqa: PLC0415  (--help needs none of it)
     process, wanted = target(asked.operands)
     answer = mapsd.lookup(process, asked.values.get("proof", "auto"))
     lost = [word for word, one in wanted if not any(is_meant(mapping, one) for mapping in answer.mappings)]
@@ -50,9 +50,9 @@ def _lines(answer: ProcessAnswer, flags: frozenset[str]) -> list[str]:
     if "json" in flags:
         import json  # noqa: PLC0415  (9 ms that the text does not need)
 
-        from mapsd.explanation.object import as_object  # noqa: PLC0415  (the text needs none)
+        from mapsd.views.explanation.object import as_object  # noqa: PLC0415  (the text needs none)
         return [json.dumps(as_object(answer), indent=1)]
-    from mapsd.explanation import stories  # noqa: PLC0415  (JSON needs none)
+    from mapsd.views.explanation import stories  # noqa: PLC0415  (JSON needs none)
     seen = terminal()
     width = WIDTH if seen is None else seen.width
     return [line for story in stories(answer.mappings) for line in told(answer, story, width)]
@@ -60,7 +60,7 @@ def _lines(answer: ProcessAnswer, flags: frozenset[str]) -> list[str]:
 
 def told(answer: ProcessAnswer, story: Sequence[Answer], width: int) -> Iterator[str]:
     """Yield the lines about mappings that have one answer."""
-    from mapsd.explanation import filled, heading, lines  # noqa: PLC0415  (--help needs none of it)
+    from mapsd.views.explanation import filled, heading, lines  # noqa: PLC0415  (--help needs none of it)
     for words in heading(answer, story):
         yield from filled(words, width)
     yield ""

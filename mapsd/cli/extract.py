@@ -88,7 +88,7 @@ def _stdout() -> int:
 
 
 def _lines(found: "Extraction", path: bytes | None, flags: frozenset[str]) -> list[str]:
-    from mapsd.report import as_object, lines  # noqa: PLC0415
+    from mapsd.views.report import as_object, lines  # noqa: PLC0415
     if "json" not in flags:
         return list(lines(found, path))
     import json  # noqa: PLC0415

@@ -6,7 +6,7 @@ from mapsd.cli.command import Asked, Command, Option
 from mapsd.cli.output import DENIED, FAILED, FOUND, GONE, NOTHING, complain, status_of
 from mapsd.errors import MapsdError, UsageError
 from mapsd.light import Callable
-from mapsd.openmodel import OpenAnswer
+from mapsd.model.open import OpenAnswer
 
 _WORST = (FAILED, DENIED, GONE, NOTHING, FOUND)
 COMMAND = Command(
@@ -50,7 +50,7 @@ def _answered(ask: Ask, process: int) -> tuple[int, OpenAnswer | None]:
 
 
 def _lines(flags: frozenset[str], answers: list[OpenAnswer], *, several: bool) -> list[str]:
-    from mapsd.openview import as_object, table, title  # noqa: PLC0415  (--help needs no columns)
+    from mapsd.views.openfiles import as_object, table, title  # noqa: PLC0415  (--help needs no columns)
     if not flags:
         return [line for answer in answers for line in (*([title(answer)] if several else []), *table(answer))]
     import json  # noqa: PLC0415  (9 ms that the table does not need)

@@ -10,7 +10,7 @@ from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Callable
 
 if TYPE_CHECKING:
-    from mapsd.layersmodel import ProcessLayers
+    from mapsd.model.layers import ProcessLayers
 
 COMMAND = Command(
     "layers", "PID|self",
@@ -43,7 +43,7 @@ def _lines(found: "ProcessLayers", flags: frozenset[str]) -> list[str]:
     if "json" in flags:
         import json  # noqa: PLC0415  (9 ms that the text does not need)
 
-        from mapsd.overlayjson import layers_object  # noqa: PLC0415
+        from mapsd.views.overlayjson import layers_object  # noqa: PLC0415
         return [json.dumps(layers_object(found), indent=1)]
-    from mapsd.overlaytext import layers_lines  # noqa: PLC0415
+    from mapsd.views.overlaytext import layers_lines  # noqa: PLC0415
     return list(layers_lines(found))

@@ -5,7 +5,7 @@ import sys
 
 from mapsd.errors import AccessDenied, MapsdError, NothingHeld, ProcessGone
 from mapsd.light import Iterator, Sequence
-from mapsd.render import printable
+from mapsd.views.render import printable
 
 Text = str | bytes  # a line without its newline, or bytes that are written as they are
 FOUND, NOTHING, DENIED, GONE, FAILED = 0, 1, 3, 4, 70

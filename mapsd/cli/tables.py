@@ -6,13 +6,13 @@ from mapsd.cli.arguments import quoted
 from mapsd.cli.command import Asked, filled
 from mapsd.cli.output import Text
 from mapsd.cli.terminal import Terminal, coloured
-from mapsd.columns import COLUMNS, FILES, MAPPINGS, Column, Row, Value, brief, named, text
 from mapsd.errors import UsageError
 from mapsd.light import Callable, Iterator
 from mapsd.model import ProcessAnswer
-from mapsd.render import escaped, printable
-from mapsd.selection import files, stories
-from mapsd.table import HEADING, Heading, Line, Paint, Table, unpainted
+from mapsd.views.columns import COLUMNS, FILES, MAPPINGS, Column, Row, Value, brief, named, text
+from mapsd.views.render import escaped, printable
+from mapsd.views.selection import files, stories
+from mapsd.views.table import HEADING, Heading, Line, Paint, Table, unpainted
 
 _NARROWEST = 20
 Lines = Callable[[Iterator[ProcessAnswer]], Iterator[Text]]
@@ -54,12 +54,12 @@ class _Tables:
                           for one in self._columns]
 
     def null(self, answers: Iterator[ProcessAnswer]) -> Iterator[Text]:
-        from mapsd.exact import harmless, null  # noqa: PLC0415  (a reader needs none)
+        from mapsd.views.exact import harmless, null  # noqa: PLC0415  (a reader needs none)
         for values in self._values(answers):
             yield null(values if self._seen is None else [harmless(value) for value in values])
 
     def raw(self, answers: Iterator[ProcessAnswer]) -> Iterator[Text]:
-        from mapsd.exact import raw  # noqa: PLC0415  (a reader needs none)
+        from mapsd.views.exact import raw  # noqa: PLC0415  (a reader needs none)
         if self._headed:
             yield raw([one.name for one in self._columns])
         yield from map(raw, self._values(answers))
@@ -79,7 +79,7 @@ class _Tables:
                                     for row in self._rows(answer)])
 
     def fitted(self, answers: Iterator[ProcessAnswer]) -> Iterator[Text]:
-        from mapsd.fitted import Fitted  # noqa: PLC0415  (a pipe needs none)
+        from mapsd.views.fitted import Fitted  # noqa: PLC0415  (a pipe needs none)
         assert self._seen is not None  # noqa: S101  (see lines())
         table = Fitted(self._headings, self._seen.width, headed=self._headed, paint=self._paint)
         shown = text if self._told else brief
@@ -112,7 +112,7 @@ def _columns(asked: Asked, default: tuple[str, ...]) -> tuple[tuple[Column, ...]
 def _paint(asked: Asked, seen: Terminal | None) -> Paint:
     if not coloured(asked.values.get("color", "auto"), seen):
         return unpainted
-    from mapsd.colour import painted  # noqa: PLC0415  (a program wants none)
+    from mapsd.views.colour import painted  # noqa: PLC0415  (a program wants none)
     return painted
 
 

@@ -7,8 +7,8 @@ from mapsd.cli.terminal import Terminal
 from mapsd.errors import UsageError
 from mapsd.light import Callable, Iterator
 from mapsd.model import ProcessAnswer
-from mapsd.render import as_json
-from mapsd.selection import STATES, Wanted, overlaid
+from mapsd.views.render import as_json
+from mapsd.views.selection import STATES, Wanted, overlaid
 
 FORMATS = ("table", "json", "ndjson", "proc")
 _OF_TABLES = ("files", "output", "output-all", "noheadings", "raw", "null")
@@ -73,9 +73,9 @@ def _ndjson(answers: Iterator[ProcessAnswer]) -> Iterator[str]:
 
 
 def _maps(answers: Iterator[ProcessAnswer], seen: Terminal | None) -> Iterator[Text]:
-    from mapsd.mapstext import lines as maps  # noqa: PLC0415  (rarely asked for)
+    from mapsd.views.mapstext import lines as maps  # noqa: PLC0415  (rarely asked for)
     found = (line for answer in answers for line in maps(answer))
     if seen is None:
         return found
-    from mapsd.exact import harmless  # noqa: PLC0415  (a program needs none)
+    from mapsd.views.exact import harmless  # noqa: PLC0415  (a program needs none)
     return (harmless(line[:-1]) for line in found)

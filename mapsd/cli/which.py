@@ -10,7 +10,7 @@ from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Callable
 
 if TYPE_CHECKING:
-    from mapsd.layersmodel import Which
+    from mapsd.model.layers import Which
 
 COMMAND = Command(
     "which", "PID|self PATH",
@@ -49,7 +49,7 @@ def _lines(found: "Which", flags: frozenset[str]) -> list[str]:
     if "json" in flags:
         import json  # noqa: PLC0415  (9 ms that the text does not need)
 
-        from mapsd.overlayjson import which_object  # noqa: PLC0415
+        from mapsd.views.overlayjson import which_object  # noqa: PLC0415
         return [json.dumps(which_object(found), indent=1)]
-    from mapsd.overlaytext import which_lines  # noqa: PLC0415
+    from mapsd.views.overlaytext import which_lines  # noqa: PLC0415
     return list(which_lines(found))

@@ -10,7 +10,7 @@ from mapsd.linux import syscalls
 from mapsd.linux.files import Known, facts, found, opened, unless_exhausted
 from mapsd.linux.procfs import ProcFs
 from mapsd.model import Absent, DeviceId, FileFacts, Found, Refused, Vma
-from mapsd.openmodel import LINKS, FdInfo
+from mapsd.model.open import LINKS, FdInfo
 from mapsd.parse import fdinfo
 
 NEEDS_LINK, NEEDS_LIST = "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"

@@ -18,7 +18,8 @@ from mapsd.linux.pageframes import PAGE, LivePageFrames, open_regular
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.shows import mappings
 from mapsd.linux.vmfiles import LiveVmFiles
-from mapsd.model import Held, Refused, Vma
+from mapsd.model import Refused, Vma
+from mapsd.model.held import Held
 from mapsd.ports import ByVma, FileRef
 
 PAGES = 64  # from the start of the file

@@ -9,7 +9,8 @@ from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.pageframes import PAGE, open_regular
-from mapsd.model import Held, Refused, Vma
+from mapsd.model import Refused, Vma
+from mapsd.model.held import Held
 from mapsd.ports import FileRef
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 import errno
 import os
 
-from mapsd.layersmodel import Link, Way
 from mapsd.linux import capabilities
 from mapsd.linux.files import facts, found, opened
 from mapsd.linux.procfs import ProcFs
 from mapsd.model import Absent, FileFacts, Found, Refused
+from mapsd.model.layers import Link, Way
 
 LINKS = 40  # MAXSYMLINKS, include/linux/namei.h
 PATH_MAX = 4096  # bytes, with the NUL at the end

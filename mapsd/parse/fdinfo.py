@@ -1,7 +1,7 @@
 """/proc/PID/fdinfo/N: `pos:`, `flags:` (octal), `mnt_id:` and `ino:`, then what belongs to the kind of file."""
 
 from mapsd.errors import ParseError
-from mapsd.openmodel import FdInfo
+from mapsd.model.open import FdInfo
 
 
 def parse(text: bytes) -> FdInfo:

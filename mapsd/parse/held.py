@@ -4,7 +4,7 @@ import struct
 
 from mapsd.errors import ParseError
 from mapsd.light import Iterator
-from mapsd.model import Held, LayerHeld, Walked
+from mapsd.model.held import Held, LayerHeld, Walked
 from mapsd.parse.same import device_of
 
 _RECORD = struct.Struct("=7Q8I2i6I16s")

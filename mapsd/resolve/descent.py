@@ -4,9 +4,9 @@ The kernel's lookup (see mapsd.resolve.lookup) ends where it knows enough. This 
 below: what is met there is hidden by what ended the lookup.
 """
 
-from mapsd.layersmodel import Met
 from mapsd.light import NamedTuple, Sequence
 from mapsd.model import Absent, FileFacts, Found, Layer, Refused
+from mapsd.model.layers import Met
 from mapsd.parse.overlay_xattrs import is_opaque
 from mapsd.resolve.lookup import Ask, Unasked, Walk, in_layer, is_whiteout
 from mapsd.resolve.mounts import join

@@ -1,6 +1,6 @@
 """What was met in the layers, as far as the file that the kernel opens bears it out."""
 
-from mapsd.layersmodel import Met, Winner
+from mapsd.model.layers import Met, Winner
 
 OTHER = "the layers and the overlay disagree about the name: somebody changes the layers, or another takes their place"
 

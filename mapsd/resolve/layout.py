@@ -1,8 +1,8 @@
 """An overlay as a process sees it: where it is mounted, its options, its layers and what can be reached of them."""
 
-from mapsd.layersmodel import Directory, LayerView, OverlayView
 from mapsd.light import NamedTuple
 from mapsd.model import Absent, FileFacts, Found, Layer, LayerDir, Mount, Refused
+from mapsd.model.layers import Directory, LayerView, OverlayView
 from mapsd.resolve.certainty import Certainty, Listing, certainty
 from mapsd.resolve.layerfile import filesystem_of
 from mapsd.resolve.mounts import inside

@@ -4,9 +4,9 @@ The layers' directories are only texts, so the kernel has the last word: the ove
 says from which file it came, and its times and size are those of the file that has its metadata.
 """
 
-from mapsd.layersmodel import Descent, Met, Winner
 from mapsd.light import Callable
 from mapsd.model import Backing, Evidence, FileFacts, Found, Layer, Mount, Vma
+from mapsd.model.layers import Descent, Met, Winner
 from mapsd.parse.overlay_xattrs import overlay_handle
 from mapsd.ports import same_handle
 from mapsd.resolve.candidates import Candidates, candidates

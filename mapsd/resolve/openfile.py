@@ -7,8 +7,9 @@ now, which is the same (see mapsd.linux.remapped).
 """
 
 from mapsd.light import Callable
-from mapsd.model import Answer, Backing, DeviceId, Evidence, FileFacts, Held, Mount, Refused, Vma
-from mapsd.openmodel import DATA
+from mapsd.model import Answer, Backing, DeviceId, Evidence, FileFacts, Mount, Refused, Vma
+from mapsd.model.held import Held
+from mapsd.model.open import DATA
 from mapsd.parse.overlay_xattrs import OVERLAY_FID
 from mapsd.resolve import stacked
 from mapsd.resolve.assemble import assemble

@@ -1,8 +1,8 @@
 """The options of an overlay mount in words. See Documentation/filesystems/overlayfs.rst and ovl_show_options()."""
 
-from mapsd.layersmodel import Switch
 from mapsd.light import Iterator, Mapping
 from mapsd.model import OverlayOptions
+from mapsd.model.layers import Switch
 
 # The parameters of the overlay module (/sys/module/overlay/parameters) that are on or off; one that is not there
 # cannot be read.

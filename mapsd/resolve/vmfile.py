@@ -6,7 +6,8 @@ backing file f_path").
 """
 
 from mapsd.light import TYPE_CHECKING, Iterator
-from mapsd.model import Backing, Evidence, FileFacts, Held, Layer, LayerDir, LayerHeld, Refused, Vma
+from mapsd.model import Backing, Evidence, FileFacts, Layer, LayerDir, Refused, Vma
+from mapsd.model.held import Held, LayerHeld
 from mapsd.ports import ByVma, InLayer, InRoot
 from mapsd.resolve.comparison import needs_to_open
 from mapsd.resolve.finding import Finding, contradiction, disagree

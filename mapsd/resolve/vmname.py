@@ -1,7 +1,8 @@
 """The name of a mapping where maps and map_files leave it open: the kernel's own mount and dentries."""
 
 from mapsd.light import TYPE_CHECKING
-from mapsd.model import Absent, FileFacts, Found, Held, Refused, Vma
+from mapsd.model import Absent, FileFacts, Found, Refused, Vma
+from mapsd.model.held import Held
 from mapsd.parse.escape import DELETED, readings
 from mapsd.resolve.mounts import inside, strip_root
 from mapsd.resolve.scene import Place, Scene

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from mapsd.model import Answer, Backing, DeviceId, Evidence, Mount, ProcessAnswer, ProcessFacts, Vma
-from mapsd.selection import STATES
+from mapsd.views.selection import STATES
 
 ALPHABET = st.sampled_from([b"/", b"\\", b"x41", b"\n", b"\x1b[m", b"\x7f", b"\xff", b"\xc2\x85", b"\xc2\xa0", b"a",
                             b" ", "\u202e".encode(), "\u2028".encode(), b"\xed\xa0\x80", "\U0001f600".encode(),

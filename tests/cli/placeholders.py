@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mapsd.explanation import Step, lines
+from mapsd.views.explanation import Step, lines
 from tests.cli.golden import golden
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden/explain"

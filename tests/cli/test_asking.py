@@ -4,7 +4,7 @@ import pytest
 
 from mapsd.cli.asking import Asking
 from mapsd.errors import AccessDenied, KernelLacks, ParseError, ProcessGone, UsageError
-from mapsd.selection import overlaid
+from mapsd.views.selection import overlaid
 from tests.cli.answers import mapping, process
 
 MISSING, GONE = ProcessGone(1, seen=False), ProcessGone(2, seen=True)

@@ -5,12 +5,12 @@ import re
 import pytest
 from hypothesis import given
 
-from mapsd import columns, exact, render
 from mapsd.cli import lookup
 from mapsd.cli.arguments import parse
-from mapsd.columns import COLUMNS, Row
 from mapsd.errors import UsageError
 from mapsd.model import Answer, Backing, DeviceId
+from mapsd.views import columns, exact, render
+from mapsd.views.columns import COLUMNS, Row
 from tests.cli.answers import NAMES, PATHS, answer, mapping, process
 from tests.cli.command import as_json, child, mapped, mapsd, said
 

@@ -13,9 +13,9 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 import mapsd
-from mapsd.explanation import Step, lines
 from mapsd.model import Answer, ProcessAnswer
-from mapsd.render import as_json
+from mapsd.views.explanation import Step, lines
+from mapsd.views.render import as_json
 from tests.cli.command import BOUND, CHECKOUT, MAPSD, child, mapped, said
 from tests.cli.placeholders import FOLDER, check
 from tests.cli.pseudoterminal import on_terminal

@@ -277,7 +277,7 @@ def test_memory_of_huge_pages_and_secret_memory_are_no_files():
 
 def test_a_table_needs_no_package_and_no_slow_module(checkout, tmp_path):
     names = imported(checkout, tmp_path, "fds", "self")
-    assert "mapsd.openfiles" in names
+    assert "mapsd.answer.openfiles" in names
     assert not names & (PACKAGES | SLOW)
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from mapsd.cli import layers as command
 from mapsd.cli.arguments import parse
-from mapsd.layersmodel import Directory, LayerView, OverlayView, ProcessLayers
 from mapsd.model import DeviceId, Mount, OverlayOptions, ProcessFacts
-from mapsd.overlayjson import layers_object
-from mapsd.overlaytext import layers_lines
+from mapsd.model.layers import Directory, LayerView, OverlayView, ProcessLayers
 from mapsd.resolve.switches import switches
+from mapsd.views.overlayjson import layers_object
+from mapsd.views.overlaytext import layers_lines
 from tests.cli.command import BOUND, MAPSD, NOBODY, child, exact, said
 from tests.cli.test_lookup import ABSENT
 from tests.layerschemas import valid

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapsd import mapstext
 from mapsd.linux import processes
 from mapsd.model import DeviceId, Vma
 from mapsd.parse import maps
+from mapsd.views import mapstext
 from tests.cli.answers import NAMES, mapping
 from tests.cli.command import BOUND, child, mapped, mapsd, said
 from tests.conftest import missing

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mapsd import render
+from mapsd.views import render
 from tests.cli.answers import CONTROL, PATHS, answer
 from tests.cli.command import exact
 from tests.schema import mistake, unescaped, validate

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mapsd import selection
 from mapsd.model import Evidence
+from mapsd.views import selection
 from tests.cli.answers import mapping
 
 

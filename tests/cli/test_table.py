@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapsd import colour, fitted
-from mapsd.columns import SAME
-from mapsd.fitted import Fitted
-from mapsd.render import escaped, printable
-from mapsd.selection import STATES
-from mapsd.table import HEADING, LABEL, Heading, Line, Table, width
+from mapsd.views import colour, fitted
+from mapsd.views.columns import SAME
+from mapsd.views.fitted import Fitted
+from mapsd.views.render import escaped, printable
+from mapsd.views.selection import STATES
+from mapsd.views.table import HEADING, LABEL, Heading, Line, Table, width
 from tests.cli.answers import PATHS
 
 FIXED, LONG = Heading("STATE", once=True), Heading("PATH", long=True, once=True)

@@ -10,7 +10,7 @@ import pytest
 
 from mapsd.cli import terminal
 from mapsd.cli.terminal import Terminal
-from mapsd.table import width
+from mapsd.views.table import width
 from tests.cli.command import as_json, child, mapped, mapsd, renamed
 from tests.cli.interpreters import program
 from tests.cli.pseudoterminal import COLOURED, PLAIN, on_terminal

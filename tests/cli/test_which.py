@@ -12,11 +12,11 @@ import pytest
 from mapsd.cli import which as command
 from mapsd.cli.arguments import parse
 from mapsd.errors import ProcessGone, UsageError
-from mapsd.layersmodel import Descent, Link, Met, Way, Which, Winner
 from mapsd.model import Absent, Backing, DeviceId, FileFacts, Layer, Mount, ProcessFacts, Refused
-from mapsd.overlayjson import which_object
-from mapsd.overlaytext import which_lines
+from mapsd.model.layers import Descent, Link, Met, Way, Which, Winner
 from mapsd.session import Session
+from mapsd.views.overlayjson import which_object
+from mapsd.views.overlaytext import which_lines
 from tests.cli.command import BOUND, CHECKOUT, MAPSD, NOBODY, child, exact, said
 from tests.cli.test_lookup import ABSENT, NAMES
 from tests.conftest import missing
@@ -251,7 +251,7 @@ def test_the_schema_refuses(why):
 
 def test_the_text_needs_no_package_and_no_slow_module(checkout, tmp_path):
     names = imported(checkout, tmp_path, "which", "self", "/dev/null")
-    assert "mapsd.nameview" in names
+    assert "mapsd.answer.name" in names
     assert not names & (PACKAGES | SLOW)
 
 

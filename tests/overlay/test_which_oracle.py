@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mapsd import which
-from mapsd.layersmodel import Which
 from mapsd.model import FileFacts
+from mapsd.model.layers import Which
 from tests.overlay import kernel
 from tests.overlay.test_lookup_oracle import PATHS, VARIANTS, Variant, make, read, trees
 

@@ -11,8 +11,8 @@ import pytest
 from generators import overview, roff
 from generators.manual import manual
 from generators.tables import every, pages
-from mapsd.columns import COLUMNS
-from mapsd.selection import STATES
+from mapsd.views.columns import COLUMNS
+from mapsd.views.selection import STATES
 from tests.conftest import missing
 
 # A date would be the only thing in a page that does not follow from the sources.

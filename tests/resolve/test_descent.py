@@ -4,8 +4,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mapsd.layersmodel import Met
 from mapsd.model import FileFacts
+from mapsd.model.layers import Met
 from mapsd.resolve.descent import descend
 from mapsd.resolve.lookup import Hit, Miss, Undecided
 from tests.resolve.fakes import FakeLayers, directory, entry, file, metacopy, refused, whiteout

@@ -2,7 +2,8 @@
 
 from mapsd.linux.bpf.program import PAGE, Program
 from mapsd.linux.ownoverlay import Own
-from mapsd.model import Held, Refused
+from mapsd.model import Refused
+from mapsd.model.held import Held
 from mapsd.parse import held
 
 

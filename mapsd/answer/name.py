@@ -3,17 +3,17 @@
 import os
 import time
 
+from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.errors import AccessDenied, UsageError
-from mapsd.layersmodel import Descent, Way, Which, Winner
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.threads import answering
 from mapsd.linux.walk import walk
 from mapsd.model import Absent, Backing, Evidence, FileFacts, Found, Mount, Refused
+from mapsd.model.layers import Descent, Way, Which, Winner
 from mapsd.parse import stat
 from mapsd.parse.overlay_xattrs import OVERLAY_FID
 from mapsd.ports import InRoot
-from mapsd.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.resolve.hostpath import host_path
 from mapsd.resolve.layout import root_mount
 from mapsd.resolve.mounts import inside, join

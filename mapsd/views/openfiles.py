@@ -2,13 +2,13 @@
 
 import os
 
-from mapsd.columns import Row, named
-from mapsd.columns import text as cell
 from mapsd.light import Iterator
 from mapsd.model import Answer, DeviceId, ProcessAnswer, Vma
-from mapsd.openmodel import DATA, OpenAnswer, OpenFile
-from mapsd.render import JsonObject, as_json, escaped, printable
-from mapsd.table import Heading, Line, Table
+from mapsd.model.open import DATA, OpenAnswer, OpenFile
+from mapsd.views.columns import Row, named
+from mapsd.views.columns import text as cell
+from mapsd.views.render import JsonObject, as_json, escaped, printable
+from mapsd.views.table import Heading, Line, Table
 
 COLUMNS = ("FD", "KIND", "STATE", "LAYER", "CONFIDENCE", "USER_PATH", "BACKING")
 _SHARED = named(COLUMNS[2:])

@@ -1,11 +1,11 @@
 """The steps of an explanation in their order, and the answer in one sentence."""
 
-from mapsd.explanation.holding import candidates, proof
-from mapsd.explanation.place import mounted, named
-from mapsd.explanation.shown import doubts, printed
-from mapsd.explanation.words import Words, numbers, say, shown
 from mapsd.light import Iterator
 from mapsd.model import Answer, Backing, ProcessAnswer
+from mapsd.views.explanation.holding import candidates, proof
+from mapsd.views.explanation.place import mounted, named
+from mapsd.views.explanation.shown import doubts, printed
+from mapsd.views.explanation.words import Words, numbers, say, shown
 
 Part = tuple[str, str, Iterator[Words]]
 KINDS = {

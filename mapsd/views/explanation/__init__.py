@@ -1,10 +1,10 @@
 """How an answer was reached, in sentences that a newcomer understands: values in, words out."""
 
-from mapsd.explanation.stories import heading, is_meant, stories
-from mapsd.explanation.verdict import answered, other
-from mapsd.explanation.words import Words, filled
 from mapsd.light import Iterator, NamedTuple, Sequence
 from mapsd.model import Answer, ProcessAnswer
+from mapsd.views.explanation.stories import heading, is_meant, stories
+from mapsd.views.explanation.verdict import answered, other
+from mapsd.views.explanation.words import Words, filled
 
 __all__ = ["Step", "explain", "filled", "heading", "is_meant", "lines", "stories"]
 INDENT = 3  # columns of the sentences below their title

@@ -1,10 +1,10 @@
 """Which mappings are meant by an address or a path, and which of them have one answer together."""
 
-from mapsd.explanation.words import Words, plural, say, shown
 from mapsd.light import Iterator, Sequence
 from mapsd.model import Answer, ProcessAnswer
 from mapsd.parse.escape import DELETED, readings
-from mapsd.selection import files
+from mapsd.views.explanation.words import Words, plural, say, shown
+from mapsd.views.selection import files
 
 LISTED = 8  # address ranges of one story
 

@@ -1,8 +1,8 @@
 """Answers and their explanations as JSON."""
 
-from mapsd.explanation import explain
 from mapsd.model import ProcessAnswer
-from mapsd.render import JsonObject, as_json
+from mapsd.views.explanation import explain
+from mapsd.views.render import JsonObject, as_json
 
 
 def as_object(answer: ProcessAnswer) -> JsonObject:

@@ -1,8 +1,8 @@
 """Rows become lines of a terminal: what does not fit stands below its row, so that nothing is ever cut."""
 
-from mapsd.columns import SAME
 from mapsd.light import Iterator, Sequence
-from mapsd.table import HEADING, LABEL, Heading, Line, Paint, aligned, unpainted, width
+from mapsd.views.columns import SAME
+from mapsd.views.table import HEADING, LABEL, Heading, Line, Paint, aligned, unpainted, width
 
 _AGAIN = '"'  # for what the row before it says
 _LEAST = 24  # columns: what is narrower is no column for several long texts

@@ -3,6 +3,7 @@
 import os
 import time
 
+from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene
 from mapsd.errors import AccessDenied
 from mapsd.light import NamedTuple
 from mapsd.linux.bpf.iterator import VmFileIterator
@@ -12,10 +13,9 @@ from mapsd.linux.procfs import ProcFs
 from mapsd.linux.remapped import OpenMachine, Remapped, RemappedVmFiles
 from mapsd.linux.threads import answering
 from mapsd.model import Absent, Answer, FileFacts, Refused, Skipped
-from mapsd.openmodel import LINKS, NAMED, OpenAnswer, OpenFile
+from mapsd.model.open import LINKS, NAMED, OpenAnswer, OpenFile
 from mapsd.parse import stat
 from mapsd.parse.fdlink import kind_of
-from mapsd.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene
 from mapsd.resolve.means import Means
 from mapsd.resolve.openfile import answer
 from mapsd.resolve.vma import Resolver

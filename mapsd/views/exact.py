@@ -1,8 +1,8 @@
 """Rows as exact values, for a program."""
 
-from mapsd.columns import Value
 from mapsd.light import Sequence
-from mapsd.render import escaped, printable
+from mapsd.views.columns import Value
+from mapsd.views.render import escaped, printable
 
 
 def raw(values: Sequence[Value]) -> str:

@@ -1,11 +1,11 @@
 """Where a mapping's file lies, and what its name opens now."""
 
-from mapsd.explanation.shown import is_overlay, is_served
-from mapsd.explanation.words import Words, identity, item, plural, said, say, shown
 from mapsd.light import Iterator
 from mapsd.model import Absent, Answer, FileFacts, Found, Layer, Mount, ProcessAnswer, Refused
 from mapsd.parse import overlay_options
 from mapsd.resolve.overlays import OVERLAY
+from mapsd.views.explanation.shown import is_overlay, is_served
+from mapsd.views.explanation.words import Words, identity, item, plural, said, say, shown
 
 LISTED = 6  # layers; of more only the numbers are said
 MEANING = {

@@ -1,9 +1,9 @@
 """Which files a mapping could hold, and what told them apart."""
 
-from mapsd.explanation.shown import is_overlay, is_served
-from mapsd.explanation.words import Words, file, item, said, say
 from mapsd.light import Iterator
 from mapsd.model import Answer, Backing
+from mapsd.views.explanation.shown import is_overlay, is_served
+from mapsd.views.explanation.words import Words, file, item, said, say
 
 # What each means of proof compares, and why that says which file is mapped.
 MEANS = {

@@ -3,14 +3,14 @@
 import os
 import time
 
-from mapsd.layersmodel import ProcessLayers
+from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.overlaymodule import defaults, lister
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.threads import answering
 from mapsd.model import Skipped
+from mapsd.model.layers import ProcessLayers
 from mapsd.parse import mountinfo, stat
-from mapsd.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.resolve.layout import Asking, overlays
 
 # Servers that merge directories outside the kernel, as mountinfo names their type.

@@ -1,10 +1,10 @@
 """A process's overlays, and the file that a name opens, as lines for a reader. No raw control byte leaves here."""
 
-from mapsd.layersmodel import Descent, Directory, LayerView, Met, OverlayView, ProcessLayers, Switch, Way, Which
 from mapsd.light import Iterator, Sequence
 from mapsd.model import Backing, FileFacts, Mount
-from mapsd.render import CONFIDENCE, escaped, printable
-from mapsd.table import width
+from mapsd.model.layers import Descent, Directory, LayerView, Met, OverlayView, ProcessLayers, Switch, Way, Which
+from mapsd.views.render import CONFIDENCE, escaped, printable
+from mapsd.views.table import width
 
 _STEP = "    "  # an overlay that lies below another one
 

@@ -1,8 +1,8 @@
 """A process's overlays, and the file that a name opens, as JSON objects. No raw control byte leaves here."""
 
-from mapsd.layersmodel import Descent, Directory, LayerView, Met, OverlayView, ProcessLayers, Switch, Which
 from mapsd.model import Backing, FileFacts, Layer, Mount, ProcessAnswer, ProcessFacts, Skipped
-from mapsd.render import CONFIDENCE, JsonObject, as_json, escaped
+from mapsd.model.layers import Descent, Directory, LayerView, Met, OverlayView, ProcessLayers, Switch, Which
+from mapsd.views.render import CONFIDENCE, JsonObject, as_json, escaped
 
 
 def layers_object(found: ProcessLayers) -> JsonObject:

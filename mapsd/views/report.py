@@ -6,8 +6,8 @@ from mapsd.copying import Copied
 from mapsd.extraction import Extraction
 from mapsd.light import Iterator
 from mapsd.model import Vma
-from mapsd.render import JsonObject, as_json, escaped, printable
 from mapsd.resolve.source import FromFile
+from mapsd.views.render import JsonObject, as_json, escaped, printable
 
 _RANGES = 20  # of one kind are shown, all of them in JSON
 _WHY = {"unmapped": "no mapping covers it", "absent": "not in memory, not read", "unreadable": "mapped, cannot be read",

@@ -1,6 +1,6 @@
 """Cells in colour, by what their column says. See ECMA-48, Select Graphic Rendition."""
 
-from mapsd.table import HEADING, LABEL
+from mapsd.views.table import HEADING, LABEL
 
 _GREEN, _YELLOW, _RED, _MAGENTA, _CYAN, _BOLD, _DIM = "32", "33", "31", "35", "36", "1", "2"
 _STATES = {"current": _GREEN, "copied-up": _YELLOW, "replaced": _RED, "deleted": _RED, "covered": _CYAN,

@@ -3,6 +3,7 @@
 import os
 import time
 
+from mapsd.answer.reading import ATTEMPTS, Memory, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.errors import UsageError
 from mapsd.light import NamedTuple, Sequence
 from mapsd.linux.bpf.iterator import VmFileIterator
@@ -14,7 +15,6 @@ from mapsd.linux.threads import answering
 from mapsd.linux.vmfiles import LiveVmFiles
 from mapsd.model import PROOFS, Answer, ProcessAnswer, Vma
 from mapsd.parse import maps, stat
-from mapsd.reading import ATTEMPTS, Memory, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.resolve.means import Means
 from mapsd.resolve.vma import Resolver
 

@@ -7,7 +7,7 @@ from mapsd.light import Iterator
 from mapsd.linux.capabilities import NUMBERS
 from mapsd.linux.claims import Claims, Opened
 from mapsd.model import Answer
-from mapsd.render import confidence, escaped, printable
+from mapsd.views.render import confidence, escaped, printable
 
 _WIDTH, _INDENT = 100, 13
 _NOW = {"current": ", the path opens it", "copied-up": ", the path opens the upper copy"}

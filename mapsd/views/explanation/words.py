@@ -2,8 +2,8 @@
 
 from mapsd.light import Iterator, Sequence
 from mapsd.model import Backing, FileFacts
-from mapsd.render import escaped, printable
-from mapsd.table import width as columns
+from mapsd.views.render import escaped, printable
+from mapsd.views.table import width as columns
 
 Words = tuple[str, ...]
 BULLET = "-"

@@ -1,12 +1,12 @@
 """What the kernel printed about a mapping, and how far that may be believed."""
 
-from mapsd.explanation.words import Words, say, shown
 from mapsd.light import Iterator
-from mapsd.mapstext import line
 from mapsd.model import Answer, ProcessAnswer
 from mapsd.parse.escape import DELETED
 from mapsd.resolve.overlays import OVERLAY
 from mapsd.resolve.vma import STACKED
+from mapsd.views.explanation.words import Words, say, shown
+from mapsd.views.mapstext import line
 
 
 def printed(answer: ProcessAnswer, mapping: Answer) -> Iterator[Words]:

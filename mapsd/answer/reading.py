@@ -112,5 +112,5 @@ class Memory:
 
 
 def _holding(vmas: list[Vma], addresses: Sequence[int]) -> list[Vma]:
-    from mapsd.located import holding  # noqa: PLC0415  (most questions are about every mapping)
+    from mapsd.answer.located import holding  # noqa: PLC0415  (most questions are about every mapping)
     return holding(vmas, addresses)

@@ -2,7 +2,7 @@
 
 from mapsd.light import Callable, NamedTuple, Sequence
 from mapsd.model import Answer, ProcessFacts
-from mapsd.render import confidence, escaped, printable
+from mapsd.views.render import confidence, escaped, printable
 
 SAME = "(same)"
 Value = bytes | str | None

@@ -1,0 +1,1 @@
+"""One process, read, asked about and read again: what the library answers."""

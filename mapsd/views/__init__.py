@@ -1,0 +1,1 @@
+"""Values become text: tables, JSON, maps' own form, sentences."""
