@@ -1,6 +1,7 @@
 """What every test shares."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,12 @@ from hypothesis import settings
 # No examples are kept: a checkout that another user owns is not written to.
 settings.register_profile("mapsd", database=None)
 settings.load_profile("mapsd")
+
+# A run in the background ignores these (nohup, `&`), and what it starts would ignore them as well.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL),
+                      (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 REQUIRED = set(filter(None, os.environ.get("MAPSD_REQUIRE", "").split(",")))
 
