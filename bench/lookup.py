@@ -25,13 +25,20 @@ def main() -> None:
     python, version = interpreter()
     os.environ["PATH"] = f"{os.path.dirname(python)}:{os.environ['PATH']}"
     with scene.container() as pid:
-        commands = [[python, "-S", "-I", "-c", "pass"], [str(MAPSD), "lookup", str(pid)]]
+        commands = [[python, "-S", "-I", "-c", "pass"], [str(MAPSD), "lookup", str(pid)], [str(MAPSD), "--help"]]
         print(f"{python} {version}, Linux {os.uname().release}, {rounds} rounds")
         print(f"process: {described(commands[1])}")
         times = measured(commands, rounds)
-        for name, command, seconds in zip(("python3 -S -I -c pass", "mapsd lookup PID"), commands, times, strict=True):
+        names = "python3 -S -I -c pass", "mapsd lookup PID", "mapsd --help"
+        for name, command, seconds in zip(names, commands, times, strict=True):
             print(f"{name:22} {1000 * statistics.median(seconds):7.2f} ms{system_calls(command)}")
-        print(f"ratio {statistics.median(b / a for a, b in zip(*times, strict=True)):.2f}")
+        print(f"ratio {ratio(times[0], times[1]):.2f}")
+        print(f"ratio of --help {ratio(times[0], times[2]):.2f}")
+
+
+def ratio(bare: list[float], seconds: list[float]) -> float:
+    """Return the median of the ratios of the rounds."""
+    return statistics.median(b / a for a, b in zip(bare, seconds, strict=True))
 
 
 def interpreter() -> list[str]:
