@@ -1,6 +1,7 @@
 """Many questions that share what they may share: how another program embeds mapsd."""
 
-from mapsd.answer.observe import Asking, checked, observe
+from mapsd.answer.observe import checked, observe
+from mapsd.answer.reading import Asking
 from mapsd.light import TYPE_CHECKING, Sequence
 from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.model import ProcessAnswer
@@ -58,7 +59,7 @@ class Session:
         ProcessGone, AccessDenied (none of them may be read; *needs* names the capability) and ParseError.
         """
         from mapsd.answer.openfiles import open_files  # noqa: PLC0415  (a lookup needs none of it)
-        return open_files(pid, thread, self._asking.proof, self._asking.iterator)
+        return open_files(pid, thread, self._asking)
 
     def layers(self, pid: int, thread: int | None = None) -> "ProcessLayers":
         """Return the overlays that a process sees: options in words, layers in order, what can be reached of them.

@@ -84,8 +84,8 @@ def _answer(process: ProcFs, line: stat.Stat, reading: Reading, path: bytes) -> 
         seen = scene(process, reading, machine)
         way = _followed(process, path)
         mount, inner = _lies_on(way, seen)
-        winner, descents = _decided(way, mount, inner, seen)
         here, openable = _names(way, mount, inner, seen)
+        winner, descents = _decided(way, mount, inner, here, seen)
     finally:
         machine.close()
     return Which(facts(process, line, reading), os.uname().release, time.time(), path, way, mount, here, openable,
@@ -123,7 +123,7 @@ def _lies_on(way: Way, seen: Scene) -> tuple[Mount | None, bytes | None]:
     return listed, None if inner is None else join(inner, way.rest)
 
 
-def _decided(way: Way, mount: Mount | None, inner: bytes | None, seen: Scene) -> tuple[
+def _decided(way: Way, mount: Mount | None, inner: bytes | None, here: bytes | None, seen: Scene) -> tuple[
         Winner | None, tuple[Descent, ...]]:
     if isinstance(way.found, Refused):
         return None, ()
@@ -134,7 +134,7 @@ def _decided(way: Way, mount: Mount | None, inner: bytes | None, seen: Scene) ->
         return _unplaced(way.found, mount), ()
     if mount.fs_type == OVERLAY:
         return opened(way.found, mount, inner, seen)
-    return _itself(way, way.found, mount, inner, seen), ()
+    return _itself(way.found, mount, here), ()
 
 
 def _unplaced(found: FileFacts, mount: Mount | None) -> Winner:
@@ -144,13 +144,13 @@ def _unplaced(found: FileFacts, mount: Mount | None) -> Winner:
     return Winner(None, "none", (), f"its mount is in no mount table that can be read{overlaid}", ("CAP_SYS_ADMIN",))
 
 
-def _itself(way: Way, found: FileFacts, mount: Mount, inner: bytes, seen: Scene) -> Winner:
-    """Return the file itself, which is on no overlay."""
+def _itself(found: FileFacts, mount: Mount, here: bytes | None) -> Winner:
+    """Return the file itself, which is on no overlay; *here* is its path for the observer."""
     if mount.fs_type.startswith(STACKED) and mount.fs_type != b"fuseblk":
         return Winner(None, "none", (), f"{_text(mount.fs_type)} is served from other files, which the kernel does not "
                                         "know")
     detail = Evidence("kernel-inode", f"the path opens inode {found.inode} of device {mount.device}, on no overlay")
-    backing = Backing(_here(way.path, found, mount, inner, seen), mount.device, found.inode, mount.fs_type)
+    backing = Backing(here, mount.device, found.inode, mount.fs_type)
     return Winner(backing, "kernel-inode", (detail,))
 
 

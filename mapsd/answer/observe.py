@@ -3,10 +3,9 @@
 import os
 import time
 
-from mapsd.answer.reading import ATTEMPTS, Memory, Reading, demand_alive, facts, read, scene, skipped
+from mapsd.answer.reading import ATTEMPTS, Asking, Memory, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.errors import UsageError
-from mapsd.light import NamedTuple, Sequence
-from mapsd.linux.bpf.iterator import VmFileIterator
+from mapsd.light import Sequence
 from mapsd.linux.buildid import LiveBuildIds
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.pageframes import LivePageFrames
@@ -19,13 +18,6 @@ from mapsd.resolve.means import Means
 from mapsd.resolve.vma import Resolver
 
 _UNSTEADY = "the process's mappings, mounts or root changed each time they were read"
-
-
-class Asking(NamedTuple):
-    """What may be asked beyond names (one of PROOFS), and what is loaded once for it."""
-
-    proof: str
-    iterator: VmFileIterator
 
 
 def checked(proof: str) -> str:

@@ -3,11 +3,9 @@
 import os
 import time
 
-from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene
+from mapsd.answer.reading import ATTEMPTS, Asking, Reading, demand_alive, facts, read, scene
 from mapsd.errors import AccessDenied
 from mapsd.light import NamedTuple
-from mapsd.linux.bpf.iterator import VmFileIterator
-from mapsd.linux.buildid import LiveBuildIds
 from mapsd.linux.descriptors import Descriptors, Entry
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.remapped import OpenMachine, Remapped, RemappedVmFiles
@@ -23,24 +21,19 @@ from mapsd.resolve.vma import Resolver
 _UNSTEADY = "it was another file, or its mounts were others, each time it was read"
 
 
-def open_files(pid: int, thread: int | None, proof: str, iterator: VmFileIterator) -> OpenAnswer:
+def open_files(pid: int, thread: int | None, asking: Asking) -> OpenAnswer:
     """Return what a process, or *thread* of it, has open.
 
-    *proof*, one of PROOFS, is what may be asked beyond names; a build id tells nothing of an open file, since it never
-    holds what the overlay does not. Raises ProcessGone, AccessDenied, ParseError.
+    Build ids are not asked: an open file never holds what the overlay does not. Raises ProcessGone, AccessDenied,
+    ParseError.
     """
     process, line = answering(pid, thread)
     descriptors = Descriptors(process)
     try:
-        return _open_files(process, line, descriptors, _Asking(proof, iterator))
+        return _open_files(process, line, descriptors, asking)
     finally:
         descriptors.release()
         process.close()
-
-
-class _Asking(NamedTuple):
-    proof: str
-    iterator: VmFileIterator
 
 
 class _Listed(NamedTuple):
@@ -50,7 +43,7 @@ class _Listed(NamedTuple):
     skipped: tuple[Skipped, ...]
 
 
-def _open_files(process: ProcFs, line: stat.Stat, descriptors: Descriptors, asking: _Asking) -> OpenAnswer:
+def _open_files(process: ProcFs, line: stat.Stat, descriptors: Descriptors, asking: Asking) -> OpenAnswer:
     known: dict[Entry, OpenFile] = {}
     before, listed = read(process), _listed(process, descriptors)
     for _ in range(ATTEMPTS):
@@ -105,13 +98,12 @@ def _nameless(entry: Entry, kind: str) -> OpenFile:
     return OpenFile(entry.fd, kind, entry.shown, inode=entry.info.inode if entry.info is not None else None)
 
 
-def _answers(process: ProcFs, reading: Reading, entries: list[Entry], descriptors: Descriptors, asking: _Asking) -> (
+def _answers(process: ProcFs, reading: Reading, entries: list[Entry], descriptors: Descriptors, asking: Asking) -> (
         dict[Entry, OpenFile]):
     machine = OpenMachine(process, descriptors)
     remapped = Remapped(machine, asking.iterator)
     try:
-        means = Means(remapped, LiveBuildIds(machine, process.open_maps), RemappedVmFiles(remapped), asking.proof)
-        means.build_ids = None  # it never holds what the overlay does not
+        means = Means(remapped, None, RemappedVmFiles(remapped), asking.proof)
         rules = Resolver(scene(process, reading, machine)._replace(process=descriptors), means)
         asked = _Asked(descriptors, remapped, rules)
         answers = ((_same(entry), asked.about(entry)) for entry in entries)

@@ -5,6 +5,7 @@ import time
 
 from mapsd.errors import ParseError, ProcessGone
 from mapsd.light import NamedTuple, Sequence
+from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.procfs import ProcFs
 from mapsd.model import FileFacts, ProcessFacts, Skipped, Vma
@@ -14,6 +15,13 @@ from mapsd.resolve.scene import Scene
 
 ATTEMPTS = 5
 _EXITING = 0x4  # PF_EXITING, include/linux/sched.h
+
+
+class Asking(NamedTuple):
+    """What may be asked beyond names (one of PROOFS), and what is loaded once for it."""
+
+    proof: str
+    iterator: VmFileIterator
 
 
 class Reading(NamedTuple):

@@ -50,7 +50,7 @@ class Asking:
         self._statuses.append(status_of(error))
         if self._everything and isinstance(error, ProcessGone | AccessDenied):
             return
-        said = str(error) if isinstance(error, MapsdError) else f"{process}: {error}"
+        said = failure(process, error)
         if self._everything:
             # They are many, and a pager may have the terminal by now.
             self._failures.append(said)
@@ -82,7 +82,17 @@ class Asking:
     def _status(self) -> int:
         if self._everything and FOUND in self._statuses and FAILED not in self._statuses:
             return FOUND
-        return min(self._statuses, key=_WORST.index, default=NOTHING)
+        return worst(self._statuses)
+
+
+def failure(process: int, error: MapsdError | OSError) -> str:
+    """Return the line for a question about a process that failed."""
+    return str(error) if isinstance(error, MapsdError) else f"{process}: {error}"
+
+
+def worst(statuses: Sequence[int]) -> int:
+    """Return the status with which several questions end."""
+    return min(statuses, key=_WORST.index, default=NOTHING)
 
 
 def _counted(number: int, what: str) -> list[str]:

@@ -2,13 +2,13 @@
 
 import mapsd
 from mapsd.cli.arguments import pid
+from mapsd.cli.asking import failure, worst
 from mapsd.cli.command import Asked, Command, Option
-from mapsd.cli.output import DENIED, FAILED, FOUND, GONE, NOTHING, complain, status_of
+from mapsd.cli.output import FOUND, complain, status_of
 from mapsd.errors import MapsdError, UsageError
 from mapsd.light import Callable
 from mapsd.model.open import OpenAnswer
 
-_WORST = (FAILED, DENIED, GONE, NOTHING, FOUND)
 COMMAND = Command(
     "fds", "PID|self …",
     "For exe, cwd, root and every file descriptor: kind, user path, state, layer and backing file. A descriptor of an "
@@ -38,14 +38,14 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
 def _run(flags: frozenset[str], wanted: list[int], ask: Ask) -> tuple[int, list[str]]:
     statuses, answers = zip(*(_answered(ask, process) for process in wanted), strict=True)
     found = [answer for answer in answers if answer is not None]
-    return min(statuses, key=_WORST.index), _lines(flags, found, several=len(wanted) > 1)
+    return worst(statuses), _lines(flags, found, several=len(wanted) > 1)
 
 
 def _answered(ask: Ask, process: int) -> tuple[int, OpenAnswer | None]:
     try:
         return FOUND, ask(process)
     except (MapsdError, OSError) as error:
-        complain(str(error) if isinstance(error, MapsdError) else f"{process}: {error}")
+        complain(failure(process, error))
         return status_of(error), None
 
 

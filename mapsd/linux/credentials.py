@@ -3,16 +3,14 @@
 The C library would change every thread of the process; these are the kernel's own calls, which change the calling one.
 """
 
-import ctypes
 import os
 import struct
 
 from mapsd.light import NamedTuple
-from mapsd.linux import numbers
-from mapsd.linux.syscalls import _check, _libc
+from mapsd.linux import syscalls
 
 _KEEP = -1
-_VERSION_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3, include/uapi/linux/capability.h
+_HEADER = struct.pack("=Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, include/uapi/linux/capability.h; our own
 _SETS = struct.Struct("=6I")  # effective, permitted, inheritable of capabilities 0 to 31, then of 32 to 63
 _PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
 
@@ -28,9 +26,8 @@ class Credentials(NamedTuple):
 
 def own() -> Credentials:
     """Return the calling thread's. Raises OSError."""
-    header, data = _header(), ctypes.create_string_buffer(_SETS.size)
-    _check(_libc.syscall(numbers.of("capget"), header, data))
-    return Credentials(os.geteuid(), os.getegid(), tuple(os.getgroups()), _SETS.unpack(data.raw))
+    sets = _SETS.unpack(syscalls.capget(_HEADER, _SETS.size))
+    return Credentials(os.geteuid(), os.getegid(), tuple(os.getgroups()), sets)
 
 
 def become(uid: int, gid: int, groups: tuple[int, ...], mine: Credentials) -> None:
@@ -38,9 +35,9 @@ def become(uid: int, gid: int, groups: tuple[int, ...], mine: Credentials) -> No
 
     Needs CAP_SETUID and CAP_SETGID. Raises OSError, and then some of it may be done: restore.
     """
-    _set_groups(groups)
-    _check(_libc.syscall(numbers.of("setresgid"), _KEEP, gid, _KEEP))
-    _check(_libc.syscall(numbers.of("setresuid"), _KEEP, uid, _KEEP))
+    syscalls.setgroups(groups)
+    syscalls.setresgid(_KEEP, gid, _KEEP)
+    syscalls.setresuid(_KEEP, uid, _KEEP)
     _set_capabilities((0, *mine.sets[1:3], 0, *mine.sets[4:]))
 
 
@@ -50,9 +47,9 @@ def restore(mine: Credentials) -> None:
         return
     # The permitted set was kept; a change of the effective uid alters the effective set, so it is set once more.
     _set_capabilities(mine.sets)
-    _check(_libc.syscall(numbers.of("setresuid"), _KEEP, mine.uid, _KEEP))
-    _check(_libc.syscall(numbers.of("setresgid"), _KEEP, mine.gid, _KEEP))
-    _set_groups(mine.groups)
+    syscalls.setresuid(_KEEP, mine.uid, _KEEP)
+    syscalls.setresgid(_KEEP, mine.gid, _KEEP)
+    syscalls.setgroups(mine.groups)
     _set_capabilities(mine.sets)
     if own() != mine:
         raise OSError(0, "credentials were not restored")
@@ -60,22 +57,13 @@ def restore(mine: Credentials) -> None:
 
 def dumpable() -> int:
     """Return whether /proc/self is the process's own (PR_GET_DUMPABLE(2const)): a change of ids takes that away."""
-    return int(_libc.prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0))
+    return syscalls.prctl(_PR_GET_DUMPABLE, 0)
 
 
 def set_dumpable(value: int) -> None:
     """Give it back. Raises OSError."""
-    _check(_libc.prctl(_PR_SET_DUMPABLE, value, 0, 0, 0))
-
-
-def _set_groups(groups: tuple[int, ...]) -> None:
-    array = (ctypes.c_uint32 * max(len(groups), 1))(*groups)
-    _check(_libc.syscall(numbers.of("setgroups"), ctypes.c_size_t(len(groups)), array))
+    syscalls.prctl(_PR_SET_DUMPABLE, value)
 
 
 def _set_capabilities(sets: tuple[int, ...]) -> None:
-    _check(_libc.syscall(numbers.of("capset"), _header(), _SETS.pack(*sets)))
-
-
-def _header() -> bytes:
-    return struct.pack("=Ii", _VERSION_3, 0)
+    syscalls.capset(_HEADER, _SETS.pack(*sets))

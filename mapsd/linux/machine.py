@@ -54,7 +54,8 @@ class LiveMachine:
     def default(self, switch: str) -> bool:
         """Return the overlay module's default of a switch; True where it cannot be read."""
         if switch not in self._defaults:
-            self._defaults[switch] = _default(switch)
+            # Not readable is not off: the switch is then possibly on.
+            self._defaults[switch] = parameter(switch) is not False
         return self._defaults[switch]
 
     def named(self, path: bytes) -> Found:
@@ -149,10 +150,10 @@ def _one(seen: FileFacts) -> tuple[object, ...]:
     return seen.st_dev, seen.inode, seen.mount_id
 
 
-def _default(switch: str) -> bool:
+def parameter(switch: str) -> bool | None:
+    """Return a parameter of the overlay module, None where it cannot be read: another kernel, or /sys is hidden."""
     try:
         with open(f"/sys/module/overlay/parameters/{switch}", "rb") as file:
             return file.read(1) != b"N"
     except OSError:
-        # Not readable is not off: the caller then treats the switch as possibly on.
-        return True
+        return None

@@ -5,11 +5,10 @@ import os
 
 from mapsd.light import Callable, Sequence
 from mapsd.linux.files import opened, unless_exhausted
-from mapsd.linux.machine import LiveMachine
+from mapsd.linux.machine import LiveMachine, parameter
 from mapsd.model import LayerDir
 from mapsd.ports import InLayer
 
-_PARAMETERS = "/sys/module/overlay/parameters"
 _NAMES = ("redirect_dir", "redirect_always_follow", "metacopy", "index", "nfs_export", "xino_auto")
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOATIME | os.O_NONBLOCK | os.O_CLOEXEC
 _ENTRIES = 100  # of one directory
@@ -17,15 +16,8 @@ _ENTRIES = 100  # of one directory
 
 def defaults() -> dict[str, bool]:
     """Return the parameters that can be read: Y or N."""
-    found = {}
-    for name in _NAMES:
-        try:
-            with open(f"{_PARAMETERS}/{name}", "rb") as file:
-                found[name] = file.read(1) == b"Y"
-        except OSError:
-            # Another kernel, or /sys is hidden: the answer says that the default cannot be read.
-            continue
-    return found
+    found = {name: parameter(name) for name in _NAMES}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def lister(machine: LiveMachine) -> Callable[[LayerDir, bytes], Sequence[tuple[bytes, bool]]]:

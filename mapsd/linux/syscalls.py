@@ -165,3 +165,36 @@ def populate_read(address: int, length: int) -> None:
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def capget(header: bytes, size: int) -> bytes:
+    """Return the calling thread's capability sets, *size* bytes. See capget(2)."""
+    data = ctypes.create_string_buffer(size)
+    _check(_libc.syscall(numbers.of("capget"), header, data))
+    return data.raw
+
+
+def capset(header: bytes, data: bytes) -> None:
+    """Set the calling thread's capability sets. See capset(2)."""
+    _check(_libc.syscall(numbers.of("capset"), header, data))
+
+
+def setgroups(groups: tuple[int, ...]) -> None:
+    """Set the supplementary groups of the calling thread alone, as the C library does not. See setgroups(2)."""
+    array = (ctypes.c_uint32 * max(len(groups), 1))(*groups)
+    _check(_libc.syscall(numbers.of("setgroups"), ctypes.c_size_t(len(groups)), array))
+
+
+def setresuid(real: int, effective: int, saved: int) -> None:
+    """Set the user ids of the calling thread alone; -1 keeps one. See setresuid(2)."""
+    _check(_libc.syscall(numbers.of("setresuid"), real, effective, saved))
+
+
+def setresgid(real: int, effective: int, saved: int) -> None:
+    """Set the group ids of the calling thread alone; -1 keeps one. See setresgid(2)."""
+    _check(_libc.syscall(numbers.of("setresgid"), real, effective, saved))
+
+
+def prctl(option: int, value: int) -> int:
+    """Return what an operation on the process gives. See prctl(2)."""
+    return _check(int(_libc.prctl(option, value, 0, 0, 0)))

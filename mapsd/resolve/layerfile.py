@@ -45,3 +45,13 @@ def filesystem_of(found: FileFacts, scene: Scene) -> tuple[DeviceId, bytes | Non
 def path_of(layer: Layer | None) -> bytes | None:
     """Return the path of a layer's directory, None where it could not be opened."""
     return layer.dir.path if layer is not None and layer.dir is not None else None
+
+
+def shows(seen: FileFacts, real: FileFacts) -> bool:
+    """Return whether an overlay's file shows the times and the size of a layer's (ovl_getattr, fs/overlayfs/inode.c).
+
+    A file that is renamed over another one has its time of change, but not its birth.
+    """
+    if None not in {seen.born, real.born} and seen.born != real.born:
+        return False
+    return (seen.kind, seen.changed, seen.size) == (real.kind, real.changed, real.size)

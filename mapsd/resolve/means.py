@@ -23,8 +23,8 @@ Compare = Callable[[Vma, FileRef], Said]
 class Means:
     """What may be asked of the kernel beyond names; *proof* is one of PROOFS."""
 
-    def __init__(self, frames: PageFrames, build_ids: BuildIds, vm_files: VmFiles, proof: str = "auto") -> None:
-        """Ask what *proof* allows."""
+    def __init__(self, frames: PageFrames, build_ids: BuildIds | None, vm_files: VmFiles, proof: str = "auto") -> None:
+        """Ask what *proof* allows; *build_ids* is None where they would tell nothing."""
         self._frames, self._proof = frames, proof
         self.build_ids = build_ids if proof in {"auto", "build-id"} else None
         self.vm_files = vm_files if proof in {"auto", "bpf"} else None

@@ -12,7 +12,7 @@ from mapsd.ports import same_handle
 from mapsd.resolve.candidates import Candidates, candidates
 from mapsd.resolve.descent import descend
 from mapsd.resolve.labels import OTHER, doubted, is_winner, labelled
-from mapsd.resolve.layerfile import backing_of
+from mapsd.resolve.layerfile import backing_of, shows
 from mapsd.resolve.lookup import Ask
 from mapsd.resolve.mounts import inside
 from mapsd.resolve.overlays import OVERLAY, Overlay, ask_in, build, mounted_later
@@ -96,7 +96,7 @@ def by_handle(seen: FileFacts, path: bytes, found: Candidates, overlay: Overlay,
         return _proven(found.upper.backing, "the overlay's handle names this file of the upper layer")
     if found.copy == "yes" and found.upper is not None and found.upper.ref is not None and overlay.upper is not None:
         copy = scene.machine.entry(overlay.upper, path, overlay.prefix)
-        if isinstance(copy, FileFacts) and _shows(seen, copy):
+        if isinstance(copy, FileFacts) and shows(seen, copy):
             return _proven(found.upper.backing, "the upper layer has a file of this name, and the overlay shows "
                                                 "its times and size")
         return Winner(None, "none", (), OTHER)
@@ -110,16 +110,6 @@ def _proven(backing: Backing | None, detail: str) -> Winner:
     return Winner(backing, "sole-candidate", (Evidence("lookup", detail),))
 
 
-def _shows(seen: FileFacts, real: FileFacts) -> bool:
-    """Return whether the overlay shows the times and the size of a layer's file (ovl_getattr, fs/overlayfs/inode.c).
-
-    A file that is renamed over another one has its time of change, but not its birth.
-    """
-    if None not in {seen.born, real.born} and seen.born != real.born:
-        return False
-    return (seen.kind, seen.changed, seen.size) == (real.kind, real.changed, real.size)
-
-
 def _by_walk(seen: FileFacts, descent: Descent, overlay: Overlay, scene: Scene) -> Winner:
     """Return what the lookup in the layers ends at, where the overlay shows that object's times and size."""
     live = [one for one in descent.met if one.named and one.by is None]
@@ -130,7 +120,7 @@ def _by_walk(seen: FileFacts, descent: Descent, overlay: Overlay, scene: Scene) 
         reason = why.reason if why is not None else OTHER
         return Winner(None, "none", (), reason, (why.needs,) if why is not None and why.needs else ())
     top = tops[0]
-    if not isinstance(top.found, FileFacts) or not _shows(seen, top.found):
+    if not isinstance(top.found, FileFacts) or not shows(seen, top.found):
         return Winner(None, "none", (), OTHER)
     if not descent.visible and _may_lead_on(seen, overlay, scene):
         return Winner(None, "none", (), "whether its bytes lie elsewhere is in an attribute that cannot be seen",

@@ -8,7 +8,7 @@ engines do, names no layer file otherwise: it cannot decode handles, so it has n
 from mapsd.model import FileFacts, Vma
 from mapsd.ports import InLayer
 from mapsd.resolve.candidates import Candidates, unlinked_upper
-from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer
+from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer, shows
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.overlays import Overlay
 from mapsd.resolve.scene import Place, Scene
@@ -53,11 +53,9 @@ def _upper(overlay: Overlay, place: Place, scene: Scene) -> Piece | None:
     found = scene.machine.entry(overlay.upper, place.inner, overlay.prefix)
     if not isinstance(found, FileFacts) or found.kind != "file" or "metacopy" in dict(found.xattrs):
         return None
-    # The overlay shows its real file's times (ovl_getattr): another file was put there behind its back. One that was
-    # renamed there over the copy may have the same time of change, but was born at another moment.
-    seen = place.facts
-    shown = (found.changed, found.born, found.size) == (seen.changed, seen.born, seen.size)
-    return Piece(overlay.layers[0], place.inner, found) if shown else None
+    # Else another file was put there behind the overlay's back; where only one has a birth nothing tells.
+    is_copy = shows(place.facts, found) and place.facts.born == found.born
+    return Piece(overlay.layers[0], place.inner, found) if is_copy else None
 
 
 def _ref(piece: Piece) -> InLayer | None:
