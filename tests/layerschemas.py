@@ -2,28 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
-
-from jsonschema_rs import Draft202012Validator
 
 from mapsd import layers, which
 from mapsd.views import overlayjson
-from tests.schema import mistake
-
-SCHEMAS = Path(__file__).resolve().parent.parent / "docs/schema"
-
-
-@cache
-def validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads((SCHEMAS / f"{name}.json").read_text()))
+from tests.schema import broken, mistake
 
 
 def valid(name: str, answer: dict) -> dict:
     """Return an answer, or fail with every place where it breaks its schema."""
-    wrong = [f"{'/'.join(map(str, error.instance_path))}: {error.message}"
-             for error in validator(name).iter_errors(answer)]
-    wrong += list(unfaithful(answer, "$"))
+    wrong = [*broken(name, answer), *unfaithful(answer, "$")]
     assert not wrong, "\n".join(wrong)
     return answer
 

@@ -7,24 +7,36 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from jsonschema_rs import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, Registry
 
 from mapsd import lookup
 from mapsd.views import render
 
-SCHEMA = Path(__file__).resolve().parent.parent / "docs/schema/lookup.json"
+SCHEMAS = Path(__file__).resolve().parent.parent / "docs/schema"
 PATHS = {"name", "exe", "root", "path", "user_path", "host_path", "openable_path", "mount_point"}
 
 
 @cache
-def validator() -> Draft202012Validator:
-    return Draft202012Validator(json.loads(SCHEMA.read_text()))
+def validator(name: str = "lookup") -> Draft202012Validator:
+    """Return what checks against a published schema, which may refer to that of a lookup."""
+    named = [json.loads((SCHEMAS / f"{one}.json").read_text()) for one in ("lookup", name)]
+    return Draft202012Validator(named[1], registry=Registry([(one["$id"], one) for one in named]))
 
 
-def validate(answer: dict) -> dict:
+def broken(name: str, answer: dict) -> list[str]:
+    """Return every place where an answer breaks its schema."""
+    return [f"{'/'.join(map(str, error.instance_path))}: {error.message}"
+            for error in validator(name).iter_errors(answer)]
+
+
+def breaches(name: str, answer: dict) -> list[str]:
+    """Return every place where an answer breaks the contract: its schema, and the rule of escaped paths."""
+    return [*broken(name, answer), *(f"{where}: {what}" for where, what in unfaithful(answer, "$"))]
+
+
+def validate(answer: dict, name: str = "lookup") -> dict:
     """Return the answer of one process, or fail with every place where it breaks the contract."""
-    wrong = [f"{'/'.join(map(str, error.instance_path))}: {error.message}" for error in validator().iter_errors(answer)]
-    wrong += [f"{where}: {what}" for where, what in unfaithful(answer, "$")]
+    wrong = breaches(name, answer)
     assert not wrong, "\n".join(wrong)
     return answer
 

@@ -8,10 +8,8 @@ import time
 import pytest
 
 from tests.cli.command import MAPSD
-from tests.conftest import missing
-from tests.hostile.conftest import storm
 from tests.hostile.scenes import overlay
-from tests.hostile.test_servers import serve
+from tests.hostile.servers import server_of
 from tests.overlay import kernel
 from tests.overlay.target import PAGE, Target
 
@@ -28,18 +26,9 @@ def extracted(pid: int, address: int, *words: str) -> tuple[int, bytes, str]:
 @pytest.fixture
 def served(base, mapper):
     """A FUSE filesystem with the file `f`, its server, and a process that may map it."""
-    try:
-        device = os.open("/dev/fuse", os.O_RDWR)
-    except OSError as error:
-        missing("overlay", f"no FUSE: {error}")
-    where = base / "served"
-    where.mkdir()
-    kernel.mount("served", where, "fuse", 0, f"fd={device},rootmode=40000,user_id=0,group_id=0")
-    with storm(lambda: serve(device)) as server, Target(mapper) as target:
-        os.close(device)
-        yield where / "f", server, target
+    with server_of(base / "served") as server, Target(mapper) as target:
+        yield base / "served/f", server, target
         os.kill(server, signal.SIGCONT)
-    kernel.umount(where, kernel.MNT_DETACH)
 
 
 def test_pages_in_memory_are_read_while_the_server_is_silent_and_no_other(served):

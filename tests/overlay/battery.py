@@ -1,10 +1,12 @@
 """What happens to files in every scene: copy-ups, deletions, replacements, covers, with mappings before and after."""
 
+import os
 from itertools import cycle
 from pathlib import Path
 
 from tests.overlay.files import elf, fill, identity
-from tests.overlay.scenes import Claim, Layer, Scene
+from tests.overlay.inside import within
+from tests.overlay.scenes import Claim, Layer, Scene, gone
 from tests.overlay.target import Refused
 
 LOWER = ("plain", "write", "chmod", "rename", "gone", "written-gone", "swap", "cover", "decoy")
@@ -34,6 +36,43 @@ def happen(scene: Scene, which: str, *, writable: bool = True, singles: bool = T
             _fresh(scene, f"{which}/fresh-{mode}", mode)
     for number, layer in enumerate(lowers if singles else ()):
         scene.map(f"layer{number}", layer, about=f"{which} layer {number}")
+
+
+def jail(scene: Scene) -> None:
+    """Let the process change its root to `sub`, where another file has every name that its mappings show."""
+    inside = scene.merged / "sub"
+    shown = [claim.path for claim in scene.claims]
+    scene.target.ask("chroot", inside)
+    for claim in scene.claims:
+        claim.state, claim.path = "unreachable", None
+    for path in shown:
+        fill(Path(f"{inside}{path}"), "decoy")
+
+
+def cover(scene: Scene, *, elsewhere: bool = False) -> None:
+    """Mount another overlay over the scene's, or only over its name in a namespace of the process's own."""
+    for name in ("x1", "x2"):
+        (scene.base / name).mkdir()
+    for claim in scene.claims:
+        claim.state = "covered"
+    options = (f"lowerdir={scene.sources[1].path}:{scene.sources[0].path},"
+               f"upperdir={scene.base}/x1,workdir={scene.base}/x2")
+    if elsewhere:
+        scene.target.ask("newns")
+        for claim in scene.claims:
+            claim.state, claim.path = "unreachable", None
+    scene.target.ask("overlay", scene.merged, options.encode().hex())
+    scene.stack.callback(gone, scene.merged)
+
+
+def rootless(scene: Scene) -> None:
+    """Give the layers to a user, and mount the overlay in the user namespace of a process of that user's."""
+    for path in (scene.base, *scene.base.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    scene.settle()
+    scene.start("setpriv", "--reuid", 65534, "--regid", 65534, "--clear-groups", "unshare", "-Urm")
+    scene.target.ask("overlay", scene.merged, f"{scene.options()},userxattr".encode().hex())
+    scene.act = lambda work: within(scene.target.pid, lambda: work() and None, user=True)
 
 
 def write(path: Path) -> None:

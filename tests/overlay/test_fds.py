@@ -6,12 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.overlay import kernel
-from tests.overlay.battery import LOWER, lay, write
+from tests.overlay.battery import LOWER, cover, jail, lay, rootless, write
 from tests.overlay.capabilities import LACKING
 from tests.overlay.files import fill
-from tests.overlay.inside import within
 from tests.overlay.openers import Opener, Opening, OpenScene, check, happen
-from tests.overlay.scenes import gone
 from tests.overlay.test_namespaces import all_become, only_there
 from tests.overlay.test_nested import Nested
 
@@ -90,12 +88,7 @@ def test_a_rootless_overlay(lab, mapper):
         made.lower(ground / "l2")
         made.upper(ground / "u")
         lay(made, "one")
-        for path in (made.base, *made.base.rglob("*")):
-            os.chown(path, 65534, 65534, follow_symlinks=False)
-        made.settle()
-        made.start("setpriv", "--reuid", 65534, "--regid", 65534, "--clear-groups", "unshare", "-Urm")
-        made.target.ask("overlay", made.merged, f"{made.options()},userxattr".encode().hex())
-        made.act = lambda work: within(made.target.pid, lambda: work() and None, user=True)
+        rootless(made)
         happen(made, "one")
         # Without the right to list another user's descriptors there is no answer.
         check(made, inside=True, user=True, lacking={"no SYS_ADMIN": LACKING["no SYS_ADMIN"]})
@@ -123,12 +116,7 @@ def test_a_container_that_opened_its_files_before_it_was_one(scene):
 def test_a_chroot_with_decoys_at_the_shown_names(scene):
     scene.mount()
     happen(scene, "early")
-    jail = scene.merged / "sub"
-    shown = [claim.path for claim in scene.claims]
-    scene.target.ask("chroot", jail)
-    all_become(scene, "unreachable")
-    for path in shown:
-        fill(Path(f"{jail}{path}"), "decoy")
+    jail(scene)
     check(scene)
 
 
@@ -153,14 +141,7 @@ def test_a_lazy_unmount(scene, then):
 def test_another_overlay_over_the_first(scene):
     scene.mount()
     happen(scene, "early")
-    for name in ("x1", "x2"):
-        (scene.base / name).mkdir()
-    for claim in scene.claims:
-        claim.state = "covered"
-    options = (f"lowerdir={scene.sources[1].path}:{scene.sources[0].path},"
-               f"upperdir={scene.base}/x1,workdir={scene.base}/x2")
-    scene.target.ask("overlay", scene.merged, options.encode().hex())
-    scene.stack.callback(gone, scene.merged)
+    cover(scene)
     check(scene)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.layerschemas import of_layers
 from tests.overlay import kernel
+from tests.overlay.battery import rootless
 from tests.overlay.capabilities import LACKING, drop
 from tests.overlay.child import told
 from tests.overlay.files import identity
@@ -262,11 +263,7 @@ def test_an_overlay_in_a_user_namespace_is_never_certain_without_proof(lab, mapp
         for name in ("l1", "l2"):
             scene.fill(scene.lower(scene.base / name), f"of-{name}")
         scene.upper(scene.base / "u")
-        for path in (scene.base, *scene.base.rglob("*")):
-            os.chown(path, 65534, 65534, follow_symlinks=False)
-        scene.settle()
-        scene.start("setpriv", "--reuid", 65534, "--regid", 65534, "--clear-groups", "unshare", "-Urm")
-        scene.target.ask("overlay", scene.merged, f"{scene.options()},userxattr".encode().hex())
+        rootless(scene)
         check(scene, inside=True, user=True)
         options = {one["name"]: one for one in of(scene)["options"]}
         assert options["userxattr"]["printed"]

@@ -6,6 +6,7 @@ The layers are asked with os.* calls of this module, so that only the rules are 
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -152,6 +153,14 @@ def disagreements(base: Path, variant: Variant, drawn: list[dict]) -> dict[str, 
     return errors
 
 
+def drawn_for(variant: Variant, trees_each: int = TREES) -> Callable:
+    """Return what calls a test with *trees_each* drawings of layers, of which a variant of overlay can be mounted."""
+    least = 2 + variant.upper + variant.data
+    draws = settings(max_examples=trees_each, deadline=None, database=None, suppress_health_check=list(HealthCheck),
+                     phases=[Phase.generate, Phase.shrink])
+    return lambda test: draws(given(st.lists(trees, min_size=least, max_size=least + 2))(test))
+
+
 # Elsewhere open() refuses more than the rules of the lookup do: redirects and metacopies that are switched off, and
 # with an upper layer directories that lead to one lower directory twice. What nobody can open nobody maps anew.
 CASES = [(name, about) for name in VARIANTS for about in ("read", "not read")
@@ -161,11 +170,8 @@ CASES = [(name, about) for name in VARIANTS for about in ("read", "not read")
 @pytest.mark.parametrize(("name", "about"), CASES)
 def test_mapsd_says_no_other_file_than_the_overlay_reads(lab, name, about):
     variant = VARIANTS[name]
-    least = 2 + variant.upper + variant.data
 
-    @settings(max_examples=TREES, deadline=None, database=None, suppress_health_check=list(HealthCheck),
-              phases=[Phase.generate, Phase.shrink])
-    @given(st.lists(trees, min_size=least, max_size=least + 2))
+    @drawn_for(variant)
     def compare(drawn: list[dict]) -> None:
         assert not disagreements(Path(tempfile.mkdtemp(dir=lab)), variant, drawn)[about]
 

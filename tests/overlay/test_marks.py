@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.overlay import kernel
-from tests.overlay.battery import happen, lay, write
+from tests.overlay.battery import happen, lay, rootless, write
 from tests.overlay.files import fill, identity
-from tests.overlay.inside import within
 from tests.overlay.scenes import Scene
 from tests.overlay.test_data_only import mark
 from tests.overlay.truth import check
@@ -164,12 +163,7 @@ def test_no_answer_is_wrong_about_a_rootless_overlay(lab, mapper, kind):
         scene.lower(ground / "l2")
         scene.upper(ground / "u")
         lay(scene, "one")
-        for path in (scene.base, *scene.base.rglob("*")):
-            os.chown(path, 65534, 65534, follow_symlinks=False)
-        scene.settle()
-        scene.start("setpriv", "--reuid", 65534, "--regid", 65534, "--clear-groups", "unshare", "-Urm")
-        scene.target.ask("overlay", scene.merged, f"{scene.options()},userxattr".encode().hex())
-        scene.act = lambda work: within(scene.target.pid, lambda: work() and None, user=True)
+        rootless(scene)
         happen(scene, "one")
         check(scene, inside=True)
         check(scene, inside=True, user=True)

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.overlay import kernel
-from tests.overlay.battery import LOWER, happen, lay
-from tests.overlay.files import fill
+from tests.overlay.battery import LOWER, cover, happen, jail, lay
 from tests.overlay.scenes import Claim, Scene, gone
 from tests.overlay.target import Target
 from tests.overlay.truth import check
@@ -54,12 +53,7 @@ def test_a_chroot_into_a_subdirectory(scene):
 def test_a_chroot_with_decoys_at_the_shown_names(scene):
     scene.mount()
     happen(scene, "early")
-    jail = scene.merged / "sub"
-    shown = [claim.path for claim in scene.claims]
-    scene.target.ask("chroot", jail)
-    all_become(scene, "unreachable")
-    for path in shown:
-        fill(Path(f"{jail}{path}"), "decoy")
+    jail(scene)
     check(scene)
 
 
@@ -103,18 +97,7 @@ def test_a_pivot_after_the_mappings_were_made(scene):
 def test_two_overlays_on_one_mount_point(scene, container):
     scene.mount()
     happen(scene, "early")
-    for name in ("x1", "x2"):
-        (scene.base / name).mkdir()
-    for claim in scene.claims:
-        claim.state = "covered"
-    options = (f"lowerdir={scene.sources[1].path}:{scene.sources[0].path},"
-               f"upperdir={scene.base}/x1,workdir={scene.base}/x2")
-    if container:
-        scene.target.ask("newns")
-        for claim in scene.claims:
-            claim.state, claim.path = "unreachable", None
-    scene.target.ask("overlay", scene.merged, options.encode().hex())
-    scene.stack.callback(gone, scene.merged)
+    cover(scene, elsewhere=container)
     check(scene)
 
 

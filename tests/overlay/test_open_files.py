@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import missing
 from tests.fds import answered
 from tests.hostile.conftest import storm
-from tests.hostile.test_servers import serve
+from tests.hostile.servers import server_of
 from tests.overlay import kernel
 from tests.overlay.capabilities import LACKING
 from tests.overlay.conftest import asked as mappings
@@ -350,25 +349,14 @@ def test_a_file_that_is_copied_up_all_the_time_is_never_read_from_where_it_was(l
 
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_file_whose_server_has_stopped_is_answered(base, mapper, stopped):
-    try:
-        device = os.open("/dev/fuse", os.O_RDWR)
-    except OSError as error:
-        missing("overlay", f"no FUSE: {error}")
-    where = base / "served"
-    where.mkdir()
-    kernel.mount("served", where, "fuse", 0, f"fd={device},rootmode=40000,user_id=0,group_id=0")
-    with storm(lambda: serve(device)) as server, Opener(mapper) as target:
-        os.close(device)
-        number = target.open(where / "f")
-        top = target.open(where, os.O_PATH)
+    with server_of(base / "served") as server, Opener(mapper) as target:
+        number = target.open(base / "served/f")
+        top = target.open(base / "served", os.O_PATH)
         if stopped:
             os.kill(server, signal.SIGSTOP)
-        try:
-            found = asked(target.pid)
-        finally:
-            os.kill(server, signal.SIGCONT)
+        found = asked(target.pid)
+        os.kill(server, signal.SIGCONT)
     assert [(found[fd]["kind"], found[fd]["backing"]) for fd in (number, top)] == [("file", None), ("directory", None)]
     for fd in (number, top):
         assert found[fd]["state"] in ({"current", "unknown"} if stopped else {"current"}), found[fd]
         assert found[fd]["reason"]
-    kernel.umount(where, kernel.MNT_DETACH)

@@ -1,6 +1,5 @@
 """Overlays without handles, as rootless engines mount them: a build id tells a file from its copy, by inode number."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.overlay import kernel
-from tests.overlay.battery import write
+from tests.overlay.battery import rootless, write
 from tests.overlay.capabilities import LACKING, asked_lacking
 from tests.overlay.conftest import asked
 from tests.overlay.files import fill
-from tests.overlay.inside import within
 from tests.overlay.scenes import Claim, Scene
 from tests.overlay.truth import check
 
@@ -37,12 +35,7 @@ def layers(scene: Scene, first: Path, second: Path, upper: Path) -> None:
     scene.upper(upper)
     scene.fill(top, *NAMES[:2], "dir/deep")
     (top.path / "link").hardlink_to(top.path / "other")
-    for path in (scene.base, *scene.base.rglob("*")):
-        os.chown(path, 65534, 65534, follow_symlinks=False)
-    scene.settle()
-    scene.start("setpriv", "--reuid", 65534, "--regid", 65534, "--clear-groups", "unshare", "-Urm")
-    scene.target.ask("overlay", scene.merged, f"{scene.options()},userxattr".encode().hex())
-    scene.act = lambda work: within(scene.target.pid, lambda: work() and None, user=True)
+    rootless(scene)
 
 
 def written(scene: Scene, name: str) -> list[Claim]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.layerschemas import of_which
 from tests.overlay import kernel
+from tests.overlay.battery import rootless
 from tests.overlay.capabilities import LACKING
 from tests.overlay.child import told
 from tests.overlay.files import fill
@@ -269,11 +270,7 @@ def test_an_overlay_in_a_user_namespace(lab, mapper, kind):
         scene.lower(ground / "l2")
         scene.upper(ground / "u")
         lay(scene)
-        for path in (scene.base, *scene.base.rglob("*")):
-            os.chown(path, 65534, 65534, follow_symlinks=False)
-        scene.settle()
-        scene.start("setpriv", "--reuid", 65534, "--regid", 65534, "--clear-groups", "unshare", "-Urm")
-        scene.target.ask("overlay", scene.merged, f"{scene.options()},userxattr".encode().hex())
+        rootless(scene)
         within(scene.target.pid, lambda: live(scene) and None, user=True)
         check(scene, NAMES, inside=True)
         check(scene, NAMES, inside=True, user=True)

@@ -6,14 +6,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from mapsd import which
 from mapsd.model import FileFacts
 from mapsd.model.layers import Which
 from tests.overlay import kernel
-from tests.overlay.test_lookup_oracle import PATHS, VARIANTS, Variant, make, read, trees
+from tests.overlay.test_lookup_oracle import PATHS, VARIANTS, Variant, drawn_for, make, read
 
 TREES = 60  # for each of the variants
 
@@ -94,11 +92,8 @@ def listed(seen: Path, found: Which) -> list[str]:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_which_says_no_other_file_than_the_overlay_reads(lab, name):
     variant = VARIANTS[name]
-    least = 2 + variant.upper + variant.data
 
-    @settings(max_examples=TREES, deadline=None, database=None, suppress_health_check=list(HealthCheck),
-              phases=[Phase.generate, Phase.shrink])
-    @given(st.lists(trees, min_size=least, max_size=least + 2))
+    @drawn_for(variant, TREES)
     def compare(drawn: list[dict]) -> None:
         base = Path(tempfile.mkdtemp(dir=lab))
         with mounted(base, variant, drawn):

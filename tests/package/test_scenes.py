@@ -1,7 +1,6 @@
 """Every shipped form, under every Python of the machine, asked about overlays from a directory outside the checkout."""
 
 import json
-import os
 import shutil
 from collections import Counter
 from contextlib import ExitStack
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.overlay import census, kernel
-from tests.overlay.battery import happen, lay
-from tests.overlay.inside import opened, within
+from tests.overlay.battery import happen, lay, rootless
+from tests.overlay.inside import opened
 from tests.overlay.scenes import Scene
 from tests.overlay.test_namespaces import all_become
 from tests.overlay.test_nested import Nested
@@ -66,12 +65,7 @@ def a_chroot(scene: Scene) -> None:
 def a_users_own_overlay(scene: Scene) -> None:
     """All of it is an ordinary user's: layers, user namespace, mount and process."""
     layered(scene)
-    for path in (scene.base, *scene.base.rglob("*")):
-        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-    scene.settle()
-    scene.start("setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "unshare", "-Urm")
-    scene.target.ask("overlay", scene.merged, f"{scene.options()},userxattr".encode().hex())
-    scene.act = lambda work: within(scene.target.pid, lambda: work() and None, user=True)
+    rootless(scene)
     happen(scene, "one")
 
 
