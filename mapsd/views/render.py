@@ -45,7 +45,7 @@ def as_json(answer: ProcessAnswer) -> JsonObject:
         "kernel": {"release": answer.release, "shows": answer.shows},
         "as_of": _moment(answer.as_of),
         "mappings": [_mapping(mapping) for mapping in answer.mappings],
-        "skipped": [{"what": part.what, "reason": part.reason, "needs": part.needs} for part in answer.skipped],
+        "skipped": [{"what": part.what, "reason": part.reason, "needs": part.needs or None} for part in answer.skipped],
     }
 
 

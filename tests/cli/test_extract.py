@@ -423,7 +423,8 @@ def test_without_privilege_a_process_of_one_s_own_is_extracted():
         missing("root", "needs setpriv")
     sleeper = subprocess.Popen([*NOBODY, "sleep", "1000"])
     try:
-        until(lambda: os.readlink(f"/proc/{sleeper.pid}/exe").endswith("sleep"))
+        # The link names the program before its mappings are made.
+        until(lambda: b"/sleep\n" in Path(f"/proc/{sleeper.pid}/maps").read_bytes())
         program = os.readlink(f"/proc/{sleeper.pid}/exe")
         done = run(sleeper.pid, address(sleeper.pid, program.encode()), "-o", "-", prefix=NOBODY)
         assert (done.returncode, done.stdout) == (0, Path(program).read_bytes())

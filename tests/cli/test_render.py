@@ -3,9 +3,11 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mapsd.model import Skipped
 from mapsd.views import render
 from tests.cli.answers import CONTROL, PATHS, answer
 from tests.cli.command import exact
@@ -55,3 +57,11 @@ def test_an_answer_of_any_bytes_keeps_the_schema(path):
 def test_a_moment_is_utc_in_milliseconds(milliseconds):
     moment = datetime.fromisoformat(render._moment(milliseconds / 1000 + 0.0001))
     assert moment == datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
+
+
+@pytest.mark.parametrize(("needs", "said"), [("CAP_SYS_PTRACE", "CAP_SYS_PTRACE"), ("", None)])
+def test_a_part_that_was_not_read_needs_something_or_null(needs, said):
+    made = answer(b"/file")
+    part = Skipped("mounts", "they changed each time they were read", needs)
+    found = validate(json.loads(json.dumps(render.as_json(made._replace(mappings=(), skipped=(part,))))))
+    assert found["skipped"] == [{"what": "mounts", "reason": part.reason, "needs": said}]
