@@ -4,7 +4,7 @@ from mapsd.answer.observe import checked, observe
 from mapsd.answer.reading import Asking
 from mapsd.light import TYPE_CHECKING, Sequence
 from mapsd.linux.bpf.iterator import VmFileIterator
-from mapsd.model import ProcessAnswer
+from mapsd.model import ProcessAnswer, ProcessFacts
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -77,6 +77,11 @@ class Session:
         """
         from mapsd.answer.name import which  # noqa: PLC0415  (a lookup needs none of it)
         return which(pid, path, thread)
+
+    def who(self, pid: int) -> ProcessFacts:
+        """Return who a process is, without what it maps. Raises ProcessGone, AccessDenied and ParseError."""
+        from mapsd.answer.who import who  # noqa: PLC0415  (a lookup needs none of it)
+        return who(pid)
 
     def pids(self) -> list[int]:
         """Return every process that this one can see in /proc, itself included, in order."""

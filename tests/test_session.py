@@ -117,3 +117,8 @@ def test_every_public_name_is_there_documented_and_typed():
             assert inspect.signature(public).return_annotation is not inspect.Signature.empty or inspect.isclass(public)
     with pytest.raises(AttributeError):
         mapsd.guess  # noqa: B018
+
+
+def test_who_a_process_is_is_what_its_lookup_says():
+    with mapsd.Session() as session:
+        assert session.who(os.getpid()) == session.lookup(os.getpid()).process
