@@ -5,7 +5,7 @@ from mapsd.cli.command import JSON, Asked, Command
 from mapsd.cli.output import FAILED, FOUND, complain
 from mapsd.errors import MapsdError
 from mapsd.light import TYPE_CHECKING, Iterator, Sequence
-from mapsd.views.render import JsonObject, escaped, printable
+from mapsd.views.render import escaped, printable
 
 if TYPE_CHECKING:
     from mapsd.linux.doctor import Diagnosis, Finding
@@ -33,6 +33,8 @@ def _lines(found: "Diagnosis", flags: frozenset[str]) -> list[str]:
     if "json" not in flags:
         return list(map(printable, table(found)))
     import json  # noqa: PLC0415  (9 ms that the table does not need)
+
+    from mapsd.views.doctor import as_json  # noqa: PLC0415  (the table does not need it)
     return [json.dumps(as_json(found), indent=1)]
 
 
@@ -65,21 +67,3 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 def _text(words: str) -> str:
     return escaped(words.encode("utf-8", "surrogateescape"))
-
-
-def as_json(found: "Diagnosis") -> JsonObject:
-    """Return the object that docs/schema/doctor.json describes."""
-    held = found.capabilities
-    return {
-        "schema": "mapsd/v1",
-        "kernel": {"release": _text(found.release), "shows": found.shows},
-        "capabilities": {"held": list(held.held), "missing": list(held.missing),
-                         "initial_user_namespace": held.initial},
-        "proofs": [_finding(one) for one in found.proofs],
-        "findings": [_finding(one) for one in found.findings],
-    }
-
-
-def _finding(one: "Finding") -> JsonObject:
-    return {"name": _text(one.name), "works": one.works, "detail": _text(one.detail),
-            "needs": list(one.needs) or None, "advice": _text(one.advice) or None}
