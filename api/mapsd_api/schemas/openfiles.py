@@ -54,8 +54,8 @@ class OpenFile(Model):
     backing: Backing | None = Field(description="What a read through the descriptor gets now; for a directory or a "
                                                 "symbolic link, itself")
     state: OpenState | None = Field(
-        description="Whether the user path still opens it. Never copied-up: a descriptor of an overlay's file reads the "
-                    "upper copy once there is one")
+        description="Whether the user path still opens it. Never copied-up: a descriptor of an overlay's file reads "
+                    "the upper copy once there is one")
     confidence: Confidence | None = Field(description="How sure the backing file is, from its proof")
     proof: OpenProof | None = Field(description="The strongest observation behind the backing file")
     evidence: list[Evidence] = Field(description="What was observed")
