@@ -43,14 +43,14 @@ class Session:
         """Give back what is shared; a session that is asked again loads it again."""
         self._asking.iterator.close()
 
-    def lookup(self, pid: int, thread: int | None = None) -> ProcessAnswer:
-        """Return every mapping of a process: user path, backing file, state and proof.
+    def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None) -> ProcessAnswer:
+        """Return every mapping of a process, or those that hold *addresses*: user path, backing file, state and proof.
 
         *thread* is one of its threads, to be asked for where it has a mount namespace or a root of its own. Raises
         ProcessGone (no such process, or it exited meanwhile), AccessDenied (maps may not be read; *needs* names the
         capability) and ParseError (a text in a form nobody knows).
         """
-        return observe(pid, thread, self._asking)
+        return observe(pid, thread, self._asking, addresses)
 
     def fds(self, pid: int, thread: int | None = None) -> "OpenAnswer":
         """Return what a process has open: exe, cwd, root and every file descriptor, with user path and backing file.
@@ -95,7 +95,7 @@ class Session:
         raises.
         """
         from mapsd.answer.located import located  # noqa: PLC0415  (a lookup of all needs none of it)
-        return located(observe(pid, thread, self._asking, addresses).mappings, addresses)
+        return located(self.lookup(pid, thread, addresses).mappings, addresses)
 
 
 def lookup(pid: int, proof: str = "auto", thread: int | None = None) -> ProcessAnswer:
