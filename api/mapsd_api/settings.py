@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mapsd.errors import UsageError
 from mapsd.settings import SETTINGS, Setting
 from mapsd.views.render import escaped
-from mapsd_api import values
+from mapsd_api import activation, values
 
 FILE = "/etc/mapsd/mapsd.toml"
 # Variables of ours that are no settings: the command line's, bin/mapsd's, the tests'.
@@ -70,7 +70,7 @@ def read(arguments: Mapping[str, str], environ: Mapping[str, str], file: str = F
     said |= {name: _Said(_absolute(name, text), _ROWS[name].option)
              for name, text in arguments.items() if name != "config"}
     found: dict[str, Any] = {name: _value(_ROWS[name], *one) for name, one in said.items()}
-    activated = "LISTEN_FDS" in environ
+    activated = activation.handed_over(environ) > 0
     if "socket" not in said and not activated:
         found["socket"] = usual_socket(os.geteuid(), environ)
     settings = replace(Settings(), **found)

@@ -232,9 +232,11 @@ def test_the_socket_lies_where_the_user_has_a_place_for_it():
             usual_socket(1000, environ)
 
 
-def test_a_socket_of_the_service_manager_needs_none_of_ours():
-    assert read({}, {"LISTEN_FDS": "1"}, NOWHERE) == Settings()
-    assert read({"tls_certificate": "/c"}, {"LISTEN_FDS": "1"}, NOWHERE).tls_certificate == "/c"
+def test_sockets_of_the_service_manager_need_none_of_ours():
+    handed = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+    assert read({}, handed, NOWHERE) == Settings()
+    assert read({"tls_certificate": "/c"}, handed, NOWHERE).tls_certificate == "/c"
+    assert read({}, {**handed, "LISTEN_PID": "1", "XDG_RUNTIME_DIR": "/run/x"}, NOWHERE).socket
 
 
 def test_a_reload_changes_what_may_change_and_names_the_rest():
