@@ -10,6 +10,7 @@ MapsdError
 ├─ NotExtracted(what, reason)         the bytes could not be read, or were others meanwhile
 ├─ NotWritten(path, reason)           the output could not be made
 ├─ NoContainer(step, reason, denied)  a container of our own could not be made
+├─ NoHost(path, reason)              the machine cannot be seen through a procfs or a root that was given
 ├─ NoAuthority(reason)               who may see what cannot be established: the daemon does not start
 └─ UsageError(message)                command line input
 """
@@ -99,6 +100,15 @@ class NoContainer(MapsdError):
         """Keep what was to be done, what stood in the way with what would help, and whether it was forbidden."""
         super().__init__(f"{step}: {reason}")
         self.step, self.reason, self.denied = step, reason, denied
+
+
+class NoHost(MapsdError):
+    """The machine cannot be seen where it was said to be."""
+
+    def __init__(self, path: bytes, reason: str) -> None:
+        """Keep the procfs or the root that was given, and what stood in the way."""
+        super().__init__(f"{path.decode('utf-8', 'backslashreplace')}: {reason}")
+        self.path, self.reason = path, reason
 
 
 class NoAuthority(MapsdError):

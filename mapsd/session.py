@@ -4,7 +4,7 @@ from mapsd.answer.observe import checked, observe
 from mapsd.answer.reading import Asking
 from mapsd.light import TYPE_CHECKING, Sequence
 from mapsd.linux.bpf.iterator import VmFileIterator
-from mapsd.model import ProcessAnswer, ProcessFacts
+from mapsd.model import HERE, Host, ProcessAnswer, ProcessFacts
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,13 +22,14 @@ class Session:
     BPF program and what its test found. A session belongs to one thread at a time.
     """
 
-    def __init__(self, proof: str = "auto") -> None:
-        """Ask with *proof*, one of PROOFS.
+    def __init__(self, proof: str = "auto", host: Host = HERE) -> None:
+        """Ask with *proof*, one of PROOFS, about the processes of a machine (see mapsd.host).
 
         "auto" asks the cheapest means that is sufficient, "lookup" none, and the name of a means asks that one
-        wherever it applies. Raises UsageError (no such proof).
+        wherever it applies. Raises UsageError (no such proof). Where the machine is not our own, every question may
+        raise NoHost.
         """
-        self._asking = Asking(checked(proof), VmFileIterator())
+        self._asking = Asking(checked(proof), VmFileIterator(), host)
 
     def __enter__(self) -> "Self":
         """Return the session itself."""
@@ -67,7 +68,7 @@ class Session:
         Raises ProcessGone, AccessDenied and ParseError.
         """
         from mapsd.answer.overlays import layers  # noqa: PLC0415  (a lookup needs none of it)
-        return layers(pid, thread)
+        return layers(pid, thread, self._asking.host)
 
     def which(self, pid: int, path: bytes, thread: int | None = None) -> "Which":
         """Return which file an absolute path opens inside a process's root, and what that hides in the layers.
@@ -76,17 +77,17 @@ class Session:
         ProcessGone, AccessDenied (the process's root or the path may not be looked at) and ParseError.
         """
         from mapsd.answer.name import which  # noqa: PLC0415  (a lookup needs none of it)
-        return which(pid, path, thread)
+        return which(pid, path, thread, self._asking.host)
 
     def who(self, pid: int) -> ProcessFacts:
         """Return who a process is, without what it maps. Raises ProcessGone, AccessDenied and ParseError."""
         from mapsd.answer.who import who  # noqa: PLC0415  (a lookup needs none of it)
-        return who(pid)
+        return who(pid, self._asking.host)
 
     def pids(self) -> list[int]:
-        """Return every process that this one can see in /proc, itself included, in order."""
+        """Return every process that this one can see in the machine's procfs, itself included, in order."""
         from mapsd.linux import processes  # noqa: PLC0415  (a lookup needs none of it)
-        return processes.pids()
+        return processes.pids(self._asking.host)
 
     def locate(self, pid: int, addresses: Sequence[int], thread: int | None = None) -> "tuple[Located, ...]":
         """Return each address of a process, in the order given, with its mapping and its offset in the file.
@@ -98,13 +99,13 @@ class Session:
         return located(self.lookup(pid, thread, addresses).mappings, addresses)
 
 
-def lookup(pid: int, proof: str = "auto", thread: int | None = None) -> ProcessAnswer:
+def lookup(pid: int, proof: str = "auto", thread: int | None = None, host: Host = HERE) -> ProcessAnswer:
     """Return every mapping of one process, asked in a session of its own: see Session."""
-    with Session(proof) as session:
+    with Session(proof, host) as session:
         return session.lookup(pid, thread)
 
 
-def fds(pid: int, proof: str = "auto", thread: int | None = None) -> "OpenAnswer":
+def fds(pid: int, proof: str = "auto", thread: int | None = None, host: Host = HERE) -> "OpenAnswer":
     """Return what one process has open, asked in a session of its own: see Session."""
-    with Session(proof) as session:
+    with Session(proof, host) as session:
         return session.fds(pid, thread)

@@ -9,7 +9,7 @@ from mapsd.linux.machine import LiveMachine
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.threads import answering
 from mapsd.linux.walk import walk
-from mapsd.model import Absent, Backing, Evidence, FileFacts, Found, Mount, Refused
+from mapsd.model import HERE, Absent, Backing, Evidence, FileFacts, Found, Host, Mount, Refused
 from mapsd.model.layers import Descent, Way, Which, Winner
 from mapsd.parse import stat
 from mapsd.parse.overlay_xattrs import OVERLAY_FID
@@ -25,14 +25,14 @@ from mapsd.resolve.vma import STACKED
 _UNSTEADY = "the file, its name or the process's mounts changed each time they were read"
 
 
-def which(pid: int, path: bytes, thread: int | None = None) -> Which:
+def which(pid: int, path: bytes, thread: int | None = None, host: Host = HERE) -> Which:
     """Return which file an absolute *path* opens inside a process's root, as its leader or *thread* would open it.
 
-    Raises UsageError (a path that is not absolute), ProcessGone, AccessDenied, ParseError.
+    Raises UsageError (a path that is not absolute), ProcessGone, AccessDenied, NoHost, ParseError.
     """
     if not path.startswith(b"/"):
         raise UsageError("a path begins with /: it is looked up from the process's root")
-    process, line = answering(pid, thread)
+    process, line = answering(pid, thread, host)
     try:
         return _which(process, line, path)
     finally:

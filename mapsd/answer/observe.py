@@ -30,9 +30,9 @@ def checked(proof: str) -> str:
 def observe(pid: int, thread: int | None, asking: Asking, addresses: Sequence[int] | None = None) -> ProcessAnswer:
     """Return every mapping of a process, or those that hold one of *addresses*, as its leader or *thread* sees it.
 
-    Raises ProcessGone, AccessDenied, ParseError.
+    Raises ProcessGone, AccessDenied, NoHost, ParseError.
     """
-    process, line = answering(pid, thread)
+    process, line = answering(pid, thread, asking.host)
     try:
         return _observe(process, line, asking, addresses)
     finally:

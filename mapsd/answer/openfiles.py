@@ -25,9 +25,9 @@ def open_files(pid: int, thread: int | None, asking: Asking) -> OpenAnswer:
     """Return what a process, or *thread* of it, has open.
 
     Build ids are not asked: an open file never holds what the overlay does not. Raises ProcessGone, AccessDenied,
-    ParseError.
+    NoHost, ParseError.
     """
-    process, line = answering(pid, thread)
+    process, line = answering(pid, thread, asking.host)
     descriptors = Descriptors(process)
     try:
         return _open_files(process, line, descriptors, asking)

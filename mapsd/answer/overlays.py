@@ -8,7 +8,7 @@ from mapsd.linux.machine import LiveMachine
 from mapsd.linux.overlaymodule import defaults, lister
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.threads import answering
-from mapsd.model import Skipped
+from mapsd.model import HERE, Host, Skipped
 from mapsd.model.layers import ProcessLayers
 from mapsd.parse import mountinfo, stat
 from mapsd.resolve.layout import Asking, overlays
@@ -18,12 +18,12 @@ UNIONS = (b"fuse.fuse-overlayfs", b"fuse.mergerfs", b"fuse.unionfs", b"fuse.unio
 _UNSTEADY = Skipped("mounts", "the process's mounts or root changed each time they were read", "")
 
 
-def layers(pid: int, thread: int | None = None) -> ProcessLayers:
+def layers(pid: int, thread: int | None = None, host: Host = HERE) -> ProcessLayers:
     """Return the overlays that a process sees, as its leader or *thread* sees them, and their layers.
 
-    Raises ProcessGone, AccessDenied, ParseError.
+    Raises ProcessGone, AccessDenied, NoHost, ParseError.
     """
-    process, line = answering(pid, thread)
+    process, line = answering(pid, thread, host)
     try:
         return _layers(process, line)
     finally:
@@ -46,7 +46,7 @@ def _answer(process: ProcFs, line: stat.Stat, reading: Reading) -> ProcessLayers
     machine = LiveMachine(process)
     try:
         seen = scene(process, reading, machine)
-        found = overlays(seen, Asking(lister(machine), defaults()))
+        found = overlays(seen, Asking(lister(machine), defaults(machine)))
     finally:
         machine.close()
     unions = tuple(mount for mount in mountinfo.parse(reading.mountinfo) if mount.fs_type in UNIONS)

@@ -8,7 +8,7 @@ from mapsd.light import NamedTuple, Sequence
 from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.procfs import ProcFs
-from mapsd.model import FileFacts, ProcessFacts, Skipped, Vma
+from mapsd.model import HERE, FileFacts, Host, ProcessFacts, Skipped, Vma
 from mapsd.parse import maps, mountinfo, stat
 from mapsd.resolve.mounts import MountTable
 from mapsd.resolve.scene import Scene
@@ -18,10 +18,11 @@ _EXITING = 0x4  # PF_EXITING, include/linux/sched.h
 
 
 class Asking(NamedTuple):
-    """What may be asked beyond names (one of PROOFS), and what is loaded once for it."""
+    """What may be asked beyond names (one of PROOFS), what is loaded once for it, and of which machine."""
 
     proof: str
     iterator: VmFileIterator
+    host: Host = HERE
 
 
 class Reading(NamedTuple):

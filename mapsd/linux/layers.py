@@ -25,9 +25,12 @@ Confirm = Callable[[FileFacts], FileFacts]
 class LayerDirs:
     """The directories of layers; close() gives every descriptor back."""
 
-    def __init__(self, mine: Opener, theirs: Opener, confirm: Confirm) -> None:
-        """Open in the observer's view and in the process's; *confirm* drops a path that the observer cannot use."""
-        self._views, self._confirm = ((True, mine), (False, theirs)), confirm
+    def __init__(self, mine: Opener, theirs: Opener, name: Confirm, confirm: Confirm) -> None:
+        """Open in the observer's view and in the process's.
+
+        *name* gives a file of the observer's view the observer's name; *confirm* drops a path that leads elsewhere.
+        """
+        self._views, self._name, self._confirm = ((True, mine), (False, theirs)), name, confirm
         self._dirs: list[int] = []
         self._known: dict[tuple[bytes, tuple[bytes, ...]], tuple[LayerDir, ...]] = {}
         self._searched: dict[tuple[int, int], list[bytes]] = {}
@@ -62,7 +65,7 @@ class LayerDirs:
     def keep(self, fd: int, *, mine: bool) -> LayerDir:
         """Return an open directory as a layer's; the descriptor is closed by close()."""
         self._dirs.append(fd)
-        seen = facts(fd)
+        seen = self._name(facts(fd)) if mine else facts(fd)
         return LayerDir(len(self._dirs) - 1, seen.path, seen, syscalls.statx(fd).born, (), mine)
 
     def entry(self, layer: LayerDir, path: bytes, prefix: str) -> Found:
@@ -70,7 +73,7 @@ class LayerDirs:
         def ask() -> FileFacts:
             with opened(self.open(layer, path, os.O_PATH)) as fd:
                 seen = facts(fd, NAMES, prefix)
-                return seen if layer.mine else self._confirm(seen)
+                return self._name(seen) if layer.mine else self._confirm(seen)
         return found(ask, "CAP_DAC_READ_SEARCH")
 
     def open(self, layer: LayerDir, path: bytes, flags: int) -> int:

@@ -3,17 +3,20 @@
 import errno
 import os
 
-from mapsd.light import Sequence
+from mapsd.light import TYPE_CHECKING, Sequence
 from mapsd.linux import capabilities, syscalls
 from mapsd.linux.files import facts, found, handle_of, opened, unless_exhausted
 from mapsd.linux.handles import Filesystems
 from mapsd.linux.layers import LayerDirs
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.views import View
-from mapsd.model import DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle
+from mapsd.model import DeviceId, FileFacts, Found, Handle, Host, LayerDir, Mount, OverlayHandle
 from mapsd.parse import mountinfo
 from mapsd.parse.overlay_xattrs import NAMES
 from mapsd.ports import ByHandle, ByVma, FileRef, InLayer, InRoot, Namespace
+
+if TYPE_CHECKING:
+    from mapsd.linux.hostroot import HostRoot
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -22,21 +25,29 @@ class LiveMachine:
     """Opens what the rules ask about, for one process; close() gives every descriptor back."""
 
     def __init__(self, process: ProcFs) -> None:
-        """Look at the machine that *process* runs on."""
+        """Look at the machine that *process* runs on. Raises ProcessGone, NoHost."""
         self.process = process
-        with open("/proc/self/mountinfo", "rb") as file:
-            self._mounts = mountinfo.parse(file.read())
-        self._view = View(_openat2, self.mounts, b"")
-        self._layers = LayerDirs(self._view.open, process.open_named, self._confirmed)
-        self._filesystems = Filesystems(((self._mounts, self._view.open), (process.mounts(), process.open_named)))
+        self._trusted = not capabilities.own().lacks("CAP_SYS_ADMIN")
+        theirs = process.mounts()
         self._by_handle: dict[tuple[OverlayHandle, tuple[int, ...], str], Found] = {}
         self._defaults: dict[str, bool] = {}
-        self._trusted = not capabilities.own().lacks("CAP_SYS_ADMIN")
+        self._root = None if process.host.root is None else _root(process.host)
+        if self._root is None:
+            with open("/proc/self/mountinfo", "rb") as file:
+                self._mounts: Sequence[Mount] = mountinfo.parse(file.read())
+            self._view = View(_openat2, self.mounts, b"")
+        else:
+            self._mounts = self._root.mounts
+            self._view = View(self._root.open, self.mounts, self._root.path)
+        self._layers = LayerDirs(self._view.open, process.open_named, self._named, self._confirmed)
+        self._filesystems = Filesystems(((self._mounts, self._view.open), (theirs, process.open_named)))
 
     def close(self) -> None:
         """Give the descriptors back."""
         self._filesystems.close()
         self._layers.close()
+        if self._root is not None:
+            self._root.close()
 
     def mounts(self) -> Sequence[Mount]:
         """Return the observer's mounts."""
@@ -45,7 +56,7 @@ class LiveMachine:
     def mount_points(self, device: DeviceId) -> Sequence[bytes]:
         """Return where other processes' mount namespaces have a superblock mounted, as each of them calls it."""
         from mapsd.linux.namespaces import mount_points  # noqa: PLC0415  (most layers have absolute paths)
-        return mount_points(device)
+        return mount_points(device, self.process.host.procfs)
 
     def reads_trusted(self) -> bool:
         """Return whether the observer has CAP_SYS_ADMIN in the initial user namespace."""
@@ -55,12 +66,26 @@ class LiveMachine:
         """Return the overlay module's default of a switch; True where it cannot be read."""
         if switch not in self._defaults:
             # Not readable is not off: the switch is then possibly on.
-            self._defaults[switch] = parameter(switch) is not False
+            self._defaults[switch] = self.parameter(switch) is not False
         return self._defaults[switch]
+
+    def parameter(self, switch: str) -> bool | None:
+        """Return a parameter of the overlay module, None where it cannot be read: another kernel, or /sys is hidden."""
+        path = f"/sys/module/overlay/parameters/{switch}"
+        try:
+            return _is_on(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            unless_exhausted(error)
+        try:
+            # A container may have no /sys of its own.
+            return None if self._root is None else _is_on(self._view.open(path.encode(), os.O_RDONLY))
+        except OSError as error:
+            unless_exhausted(error)
+            return None
 
     def named(self, path: bytes) -> Found:
         """Return what *path* opens for the observer."""
-        return found(lambda: _facts_of(self._view.open(path, os.O_PATH)), "CAP_DAC_READ_SEARCH")
+        return found(lambda: self._named(_facts_of(self._view.open(path, os.O_PATH))), "CAP_DAC_READ_SEARCH")
 
     def directories(self, text: bytes, bases: Sequence[bytes]) -> Sequence[LayerDir]:
         """Return the directories that a layer's text may name: the observer's first, then the process's."""
@@ -87,9 +112,19 @@ class LiveMachine:
             self._by_handle[key] = found(ask, "CAP_DAC_READ_SEARCH")
         return self._by_handle[key]
 
+    def _named(self, seen: FileFacts) -> FileFacts:
+        """Return a file of the observer's view as the observer names it: /proc/self/fd says what it is called here."""
+        return seen if self._root is None else self._confirmed(seen)
+
     def _confirmed(self, seen: FileFacts) -> FileFacts:
-        same = seen.path.startswith(b"/") and seen.nlink and self._leads_to(seen.path, seen)
-        return seen if same else seen._replace(path=b"")
+        """Return a file with a path only where that path opens it for the observer."""
+        for path in self._names(seen.path):
+            if path.startswith(b"/") and seen.nlink and self._leads_to(path, seen):
+                return seen if path == seen.path else seen._replace(path=path)
+        return seen._replace(path=b"")
+
+    def _names(self, path: bytes) -> Sequence[bytes]:
+        return (path,) if self._root is None else self._root.names(path)
 
     def _leads_to(self, path: bytes, seen: FileFacts) -> bool:
         """Return whether *path* opens this very file for the observer."""
@@ -109,8 +144,11 @@ class LiveMachine:
             directory = self._layers.keep(self._filesystems.open(wanted, _DIRECTORY), mine=False)
         except OSError:
             return None
-        here = self.named(directory.path)
-        return directory._replace(mine=isinstance(here, FileFacts) and _one(here) == _one(directory.facts))
+        for path in self._names(directory.path):
+            here = self.named(path)
+            if isinstance(here, FileFacts) and _one(here) == _one(directory.facts):
+                return directory._replace(path=path, mine=True)
+        return directory
 
     def place_of(self, mount_id: int, ref: FileRef) -> Namespace:
         """Return which mount namespace a mount is in."""
@@ -150,10 +188,12 @@ def _one(seen: FileFacts) -> tuple[object, ...]:
     return seen.st_dev, seen.inode, seen.mount_id
 
 
-def parameter(switch: str) -> bool | None:
-    """Return a parameter of the overlay module, None where it cannot be read: another kernel, or /sys is hidden."""
-    try:
-        with open(f"/sys/module/overlay/parameters/{switch}", "rb") as file:
-            return file.read(1) != b"N"
-    except OSError:
-        return None
+def _root(host: Host) -> "HostRoot":
+    from mapsd.linux.host import first_mountinfo  # noqa: PLC0415  (most machines are our own)
+    from mapsd.linux.hostroot import HostRoot  # noqa: PLC0415
+    return HostRoot(host, first_mountinfo(host.procfs))
+
+
+def _is_on(parameter: int) -> bool:
+    with opened(parameter):
+        return os.read(parameter, 1) != b"N"

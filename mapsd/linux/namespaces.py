@@ -72,18 +72,18 @@ def _walk(fd: int, step: int) -> Iterator[tuple[int, bytes]]:
         os.close(fd)
 
 
-def mount_points(device: DeviceId) -> list[bytes]:
-    """Return the mount points of a superblock in the namespaces of all processes that can be read."""
+def mount_points(device: DeviceId, procfs: bytes) -> list[bytes]:
+    """Return the mount points of a superblock in the namespaces of all processes of a procfs that can be read."""
     mark, seen, found = b" %d:%d " % (device.major, device.minor), set(), []
-    for name in os.listdir("/proc"):
+    for name in os.listdir(procfs):
         if not name.isdigit():
             continue
         try:
-            space = os.readlink(f"/proc/{name}/ns/mnt")
+            space = os.readlink(b"%s/%s/ns/mnt" % (procfs, name))
             if space in seen:
                 continue
             seen.add(space)
-            with open(f"/proc/{name}/mountinfo", "rb") as file:
+            with open(b"%s/%s/mountinfo" % (procfs, name), "rb") as file:
                 found += [mountinfo.parse_line(line.rstrip(b"\n")).mount_point for line in file if mark in line]
         except OSError as error:
             # It exited, or may not be read: its namespace is then not known.

@@ -5,7 +5,7 @@ import os
 
 from mapsd.light import Callable, Sequence
 from mapsd.linux.files import opened, unless_exhausted
-from mapsd.linux.machine import LiveMachine, parameter
+from mapsd.linux.machine import LiveMachine
 from mapsd.model import LayerDir
 from mapsd.ports import InLayer
 
@@ -14,9 +14,9 @@ _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOATIME | os.O_NONBLOCK | os.O_CLO
 _ENTRIES = 100  # of one directory
 
 
-def defaults() -> dict[str, bool]:
+def defaults(machine: LiveMachine) -> dict[str, bool]:
     """Return the parameters that can be read: Y or N."""
-    found = {name: parameter(name) for name in _NAMES}
+    found = {name: machine.parameter(name) for name in _NAMES}
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -2,7 +2,9 @@
 
 import os
 
+from mapsd.model import HERE, Host
 
-def pids() -> list[int]:
-    """Return every process that /proc shows to the caller, in order. See the mount options of proc(5)."""
-    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+
+def pids(host: Host = HERE) -> list[int]:
+    """Return every process that a machine's procfs shows, in order. See the mount options of proc(5)."""
+    return sorted(int(name) for name in os.listdir(host.procfs) if name.isdigit())

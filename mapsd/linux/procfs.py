@@ -8,7 +8,7 @@ from mapsd.light import Callable
 from mapsd.linux import syscalls
 from mapsd.linux.files import Known, facts, found, opened, unless_exhausted
 from mapsd.linux.views import View
-from mapsd.model import DeviceId, FileFacts, Found, Mount, Refused, Vma
+from mapsd.model import HERE, DeviceId, FileFacts, Found, Host, Mount, Refused, Vma
 from mapsd.parse import mountinfo, stat
 
 FD_LINKS = 256
@@ -17,17 +17,17 @@ Printed = tuple[DeviceId, int, bytes]  # what maps says of a file: device, inode
 
 
 class ProcFs:
-    """The port Process on a live /proc. See proc(5)."""
+    """The port Process on a live procfs. See proc(5)."""
 
-    def __init__(self, pid: int, thread: int | None = None) -> None:
-        """Open the directory of *pid* (or of its thread). Raises ProcessGone, AccessDenied."""
-        self.pid = pid
+    def __init__(self, pid: int, thread: int | None = None, host: Host = HERE) -> None:
+        """Open the directory of *pid* (or of its thread) of a machine. Raises ProcessGone, AccessDenied, NoHost."""
+        self.pid, self.host = pid, host
         with self._translated("process", seen=False):
-            self._dir = os.open(f"/proc/{thread or pid}", _O_PATH | os.O_DIRECTORY)
+            self._dir = _directory(thread or pid, host)
         self._root: int | None = None
         self._files: Known = {}
         self._mapped: dict[Printed, tuple[syscalls.Fields, FileFacts]] = {}
-        self.path = b"/proc/%d" % pid if thread is None else b"/proc/%d/task/%d" % (pid, thread)
+        self.path = b"%s/%d" % (host.procfs, pid) + (b"" if thread is None else b"/task/%d" % thread)
         self._view = View(self._open_in_root, self.mounts, self.path + b"/root")
 
     def close(self) -> None:
@@ -169,6 +169,13 @@ class ProcFs:
                 return facts(fd, known=self._files)
         with self._translated("file"):
             return found(ask, needs)
+
+
+def _directory(pid: int, host: Host) -> int:
+    if host is HERE:
+        return os.open(f"/proc/{pid}", _O_PATH | os.O_DIRECTORY)
+    from mapsd.linux.host import open_process  # noqa: PLC0415  (our own /proc is believed)
+    return open_process(pid, host)
 
 
 def _whole(fd: int) -> bytes:

@@ -42,6 +42,13 @@ def openat2(dirfd: int, path: bytes, flags: int, resolve: int) -> int:
     return _check(_libc.syscall(numbers.of("openat2"), dirfd, path, how, _OPEN_HOW_SIZE))
 
 
+def fstatfs_type(fd: int) -> int:
+    """Return the magic number of the filesystem that a descriptor is on. See statfs(2)."""
+    buffer = ctypes.create_string_buffer(256)
+    _check(_libc.fstatfs(fd, buffer))
+    return int(struct.unpack_from("=q", buffer)[0])
+
+
 class Statx(NamedTuple):
     """The fields of struct statx that mapsd reads, times in nanoseconds since the epoch.
 

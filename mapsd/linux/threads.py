@@ -2,6 +2,7 @@
 
 from mapsd.errors import ProcessGone
 from mapsd.linux.procfs import ProcFs
+from mapsd.model import HERE, Host
 from mapsd.parse import stat
 
 
@@ -20,13 +21,13 @@ def living_thread(process: ProcFs, line: stat.Stat) -> int | None:
     return None
 
 
-def answering(pid: int, thread: int | None = None) -> tuple[ProcFs, stat.Stat]:
+def answering(pid: int, thread: int | None = None, host: Host = HERE) -> tuple[ProcFs, stat.Stat]:
     """Return a process to be closed, as its leader or the given thread sees it, and the leader's stat line.
 
     A thread may have a mount namespace and a root of its own (unshare(2)). Raises ProcessGone (also for a thread that
-    is none of the process's) and AccessDenied.
+    is none of the process's), AccessDenied and NoHost.
     """
-    process = ProcFs(pid)
+    process = ProcFs(pid, host=host)
     try:
         line = process.stat()
         chosen = thread or living_thread(process, line)
@@ -45,7 +46,7 @@ def _of_process(process: ProcFs, thread: int, *, asked: bool) -> ProcFs:
     gone = ProcessGone(process.pid, seen=not asked, thread=thread)
     try:
         # Below the process's task directory a thread has no map_files.
-        other = ProcFs(process.pid, thread)
+        other = ProcFs(process.pid, thread, process.host)
     except ProcessGone as error:
         raise gone from error
     try:

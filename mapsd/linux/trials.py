@@ -13,6 +13,7 @@ from mapsd.linux.files import opened
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.ownoverlay import Own
 from mapsd.linux.pageframes import PAGE
+from mapsd.linux.pidnamespace import numbers_as_ours
 from mapsd.linux.procfs import ProcFs
 from mapsd.model import Mount, Refused
 from mapsd.parse import pagemap
@@ -163,7 +164,7 @@ def bpf(asked: Asked) -> Seen:
 
 
 def _kernel_of_bpf() -> str:
-    if os.readlink("/proc/self") != str(os.getpid()):
+    if not numbers_as_ours(b"/proc"):
         return "mount the /proc of your own pid namespace"
     if "[confidentiality]" in text(LOCKDOWN):
         return "boot without lockdown=confidentiality, which forbids it"

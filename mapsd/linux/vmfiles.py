@@ -3,20 +3,24 @@
 import os
 
 from mapsd.errors import ParseError
-from mapsd.light import TYPE_CHECKING, Sequence
+from mapsd.light import TYPE_CHECKING, Callable, Sequence
 from mapsd.linux import syscalls
 from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.pageframes import PAGE, open_regular
-from mapsd.model import Refused, Vma
+from mapsd.model import HERE, Host, Refused, Vma
 from mapsd.model.held import Held
 from mapsd.ports import FileRef
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from mapsd.linux.bpf.held import Records
     from mapsd.linux.bpf.same import Identities
     from mapsd.parse.same import Identity
+
+    _Read = TypeVar("_Read")
 
 
 class LiveVmFiles:
@@ -33,24 +37,27 @@ class LiveVmFiles:
     def of(self, vma: Vma) -> Held | Refused:
         """Return what a mapping holds: of this very line of maps, else refused."""
         if self._held is None:
-            try:
-                self._held = self._iterator.of(self._machine.process.pid)
-            except (OSError, ParseError) as error:
-                self._held = _unread(error)
+            self._held = self._asked(self._iterator.of)
         if isinstance(self._held, Refused):
             return self._held
         one = self._held.at(vma.start)
         return one if one is not None and _is_of(one, vma) else _ANOTHER
+
+    def _asked(self, ask: "Callable[[int], _Read | Refused]") -> "_Read | Refused":
+        """Return what the iterator says of the process, which it numbers as our own pid namespace does."""
+        process = self._machine.process
+        try:
+            return ask(process.pid) if process.host is HERE or _numbers_alike(process.host) else _NUMBERED
+        except (OSError, ParseError) as error:
+            return Refused(f"the iterator cannot be read: {error}")
 
     def _identity(self, vma: Vma) -> "Identity | Held | Refused":
         """Return which file a mapping holds: of this very line of maps, else refused."""
         if self._held is not None and not isinstance(self._held, Refused):
             return self.of(vma)
         if self._identities is None:
-            try:
-                self._identities = self._iterator.identities(self._machine.process.pid)
-            except (OSError, ParseError) as error:
-                self._identities = _unread(error)
+            found: Identities | Records | Refused = self._asked(self._iterator.identities)
+            self._identities = found
         if isinstance(self._identities, Refused):
             return self._identities
         one = self._identities.at(vma.start)
@@ -106,12 +113,14 @@ class LiveVmFiles:
             return dict.fromkeys(mapped, f"the iterator cannot be read: {error.strerror}")
 
 
+_NUMBERED = Refused("its procfs numbers the process in another pid namespace than the iterator")
 _UNSEEN = "the iterator did not see the candidate"
 _ANOTHER = Refused("the iterator saw another mapping at these addresses")
 
 
-def _unread(error: OSError | ParseError) -> Refused:
-    return Refused(f"the iterator cannot be read: {error}")
+def _numbers_alike(host: Host) -> bool:
+    from mapsd.linux.pidnamespace import numbers_as_ours  # noqa: PLC0415  (the iterator tests our own /proc)
+    return numbers_as_ours(host.procfs)
 
 
 def _is_of(one: "Identity | Held", vma: Vma) -> bool:

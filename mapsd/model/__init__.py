@@ -8,6 +8,16 @@ from mapsd.light import NamedTuple
 PROOFS = ("auto", "lookup", "page-frame", "build-id", "bpf")  # what may be asked for beyond names
 
 
+class Host(NamedTuple):
+    """Where a machine is seen: its processes in *procfs*, its files below *root* (None: our own root)."""
+
+    procfs: bytes = b"/proc"
+    root: bytes | None = None
+
+
+HERE = Host()
+
+
 class DeviceId(NamedTuple):
     """A device number; maps prints it in hexadecimal, mountinfo in decimal."""
 

@@ -9,6 +9,7 @@ from mapsd.linux import ownoverlay
 from mapsd.linux.bpf import bpf, skeleton
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.ownoverlay import Own
+from mapsd.linux.pidnamespace import numbers_as_ours
 from mapsd.model import Refused, Vma
 from mapsd.parse import maps
 
@@ -125,8 +126,5 @@ def _chunks(fd: int) -> Iterator[bytes]:
 
 
 def _own_pid_is_wrong() -> str:
-    try:
-        same = os.readlink("/proc/self") == str(os.getpid())
-    except OSError:
-        same = False
+    same = numbers_as_ours(b"/proc")
     return "" if same else "/proc numbers processes in another pid namespace than ours"
