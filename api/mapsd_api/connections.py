@@ -1,0 +1,106 @@
+"""A connection that cannot be held for ever: how many there may be, and how long each side may take."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import h11
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from mapsd_api.problems import as_response, busy
+
+SPARE = 64  # further connections, which are told to come again
+
+
+class Limits(NamedTuple):
+    """How many connections there may be at the same time, and seconds.
+
+    *arrives*: for a request to arrive whole; *takes*: for the client to take on what it is sent.
+    """
+
+    connections: int = 512
+    arrives: float = 10.0
+    takes: float = 30.0
+
+
+class LimitedState(ServerState):
+    """What the connections of a server share, and their limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Keep the limits, which may be changed while the server runs."""
+        super().__init__()
+        self.limits = limits
+
+
+class LimitedProtocol(H11Protocol):
+    """One connection of HTTP/1.1.
+
+    uvicorn's own `limit_concurrency` refuses without Retry-After and has no end for a client that says nothing.
+    """
+
+    def __init__(self, config: Config, server_state: LimitedState, app_state: dict[str, Any],
+                 _loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Serve one connection; uvicorn's Server makes them."""
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = server_state.limits
+        self._arriving: asyncio.TimerHandle | None = None
+        self._taking: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a request, which is told to come again when there are too many connections."""
+        super().connection_made(transport)
+        over = len(self.connections) - self._limits.connections
+        if over > SPARE:
+            transport.abort()
+        elif over > 0:
+            self.app = _come_again()
+        self._arriving = self._after(self._limits.arrives)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._arriving, self._taking = _cancelled(self._arriving), _cancelled(self._taking)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of a request."""
+        super().data_received(data)
+        if not self._waits() or self.transport.is_closing():
+            self._arriving = _cancelled(self._arriving)
+        elif self._arriving is None:
+            self._arriving = self._after(self._limits.arrives)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to take what it was sent."""
+        super().pause_writing()
+        self._taking = self._after(self._limits.takes)
+
+    def resume_writing(self) -> None:
+        """Go on sending."""
+        self._taking = _cancelled(self._taking)
+        super().resume_writing()
+
+    def _waits(self) -> bool:
+        """Return whether a request has begun and is not whole. Between two of them uvicorn waits as long as it does."""
+        theirs = self.conn.their_state
+        return theirs is h11.SEND_BODY or (theirs is h11.IDLE and bool(self.conn.trailing_data[0]))
+
+    def _after(self, seconds: float) -> asyncio.TimerHandle:
+        return self.loop.call_later(seconds, self._abort)
+
+    def _abort(self) -> None:
+        self.transport.abort()
+
+
+def _cancelled(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
+    """Return no timer, for whoever kept this one."""
+    if timer is not None:
+        timer.cancel()
+    return None
+
+
+def _come_again() -> Callable[..., Any]:
+    response = as_response(busy("there are too many connections"))
+    response.headers["Connection"] = "close"
+    return response
