@@ -5,6 +5,7 @@ import os
 from mapsd.cli.command import Asked, Command, Option
 from mapsd.errors import UsageError
 from mapsd.light import Iterator
+from mapsd.model import HERE, Host
 from mapsd.views.render import escaped
 
 _PID_END = 1 << 31
@@ -92,14 +93,22 @@ class _Reader:
         return Asked(frozenset(self._flags), self._values, self.operands)
 
 
-def pid(operand: str) -> int:
-    """Return the process that an operand names, `self` for this one. Raises UsageError for what is no PID."""
+def pid(operand: str, host: Host = HERE) -> int:
+    """Return the process of a machine that an operand names, `self` for this one. Raises UsageError, NoHost."""
     if operand == "self":
-        return os.getpid()
+        return os.getpid() if host is HERE else _ourselves(host)
     digits = operand.isascii() and operand.isdigit() and len(operand) <= 10
     if not digits or not 0 < int(operand) < _PID_END:
         raise UsageError(f"not a PID: {quoted(operand)}")
     return int(operand)
+
+
+def _ourselves(host: Host) -> int:
+    from mapsd.linux.host import ourselves  # noqa: PLC0415  (most machines are our own)
+    number = ourselves(host)
+    if number is None:
+        raise UsageError(f"self: {quoted(os.fsdecode(host.procfs))} does not show this process")
+    return number
 
 
 def address(operand: str) -> int:

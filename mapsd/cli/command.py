@@ -1,6 +1,9 @@
 """What a command is asked with: one table from which its help, its completions and its man page are made."""
 
+import os
+
 from mapsd.light import Iterator, NamedTuple
+from mapsd.model import HERE, Host
 
 WIDTH = 100  # columns of the help
 
@@ -59,6 +62,19 @@ class Asked(NamedTuple):
 
 HELP = Option(("-h", "--help"), "this text")
 JSON = Option(("-J", "--json"), "print one JSON object")
+MACHINE = (
+    Option(("--procfs",), "the processes of this procfs, which in a container is the host's", "DIR"),
+    Option(("--host-root",), "the root of that procfs's process 1, bound here: files of layers are opened below it and "
+           "named without it; unless given, the process's own", "DIR"))
+
+
+def machine(asked: Asked) -> Host:
+    """Return the machine that is asked about. Raises NoHost."""
+    procfs, root = asked.values.get("procfs"), asked.values.get("host-root")
+    if procfs is None and root is None:
+        return HERE
+    from mapsd.linux.host import host  # noqa: PLC0415  (most machines are our own)
+    return host(None if procfs is None else os.fsencode(procfs), None if root is None else os.fsencode(root))
 
 
 def helped(command: Command) -> str:

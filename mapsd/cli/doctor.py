@@ -1,7 +1,7 @@
 """`mapsd doctor`: what this kernel and the caller's privileges let mapsd establish."""
 
 import mapsd
-from mapsd.cli.command import JSON, Asked, Command
+from mapsd.cli.command import JSON, MACHINE, Asked, Command, machine
 from mapsd.cli.output import FAILED, FOUND, complain
 from mapsd.errors import MapsdError
 from mapsd.light import TYPE_CHECKING, Iterator, Sequence
@@ -15,7 +15,7 @@ COMMAND = Command(
     "What this kernel shows, which capabilities the caller has, which means of proof work, which do not and why, "
     "and what to do about it. Each is tried: on an overlay of mapsd's own, mounted in a mount namespace of its own "
     "that ends at once, where that is allowed; and on mapsd's own memory. No other process is looked at.",
-    (JSON,),
+    (JSON, *MACHINE),
     ((0, "examined, whatever was found"), (70, "nothing can be examined (there is no /proc) or not written")))
 _WORKS = {True: "yes", False: "no", None: "?"}
 
@@ -23,7 +23,7 @@ _WORKS = {True: "yes", False: "no", None: "?"}
 def run(asked: Asked) -> tuple[int, list[str]]:
     """Return the exit status and the lines to print; what failed is said on stderr."""
     try:
-        return FOUND, _lines(mapsd.doctor(), asked.flags)
+        return FOUND, _lines(mapsd.doctor(machine(asked)), asked.flags)
     except (MapsdError, OSError) as error:
         complain(f"this machine cannot be examined: {error}")
         return FAILED, []

@@ -4,12 +4,12 @@ import os
 
 import mapsd
 from mapsd.cli.arguments import address, pid, quoted
-from mapsd.cli.command import JSON, Asked, Command, Option
+from mapsd.cli.command import JSON, MACHINE, Asked, Command, Option, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.cli.terminal import terminal
 from mapsd.errors import UsageError
 from mapsd.light import Iterator, Sequence
-from mapsd.model import PROOFS, Answer, ProcessAnswer
+from mapsd.model import HERE, PROOFS, Answer, Host, ProcessAnswer
 
 COMMAND = Command(
     "explain", "PID|self 0xADDRESS|PATH…",
@@ -19,7 +19,7 @@ COMMAND = Command(
     "An address selects the mapping that holds it. A path selects every mapping of which it is the user path, the "
     "path that the kernel shows, or the path of the backing file; mappings with the same answer are explained once.",
     (Option(("--proof",), "what may be asked beyond names, as for mapsd lookup", "MEANS", PROOFS),
-     JSON),
+     JSON, *MACHINE),
     ((0, "explained; also an answer that is unknown"),
      (1, "no such process, or no mapping holds the address or has the path"), (3, "the process may not be read"),
      (4, "the process exited meanwhile"), (70, "not answered or not written")))
@@ -29,8 +29,9 @@ WIDTH = 80  # columns where stdout is no terminal
 def run(asked: Asked) -> tuple[int, list[str]]:
     """Return the exit status and the lines to print; what was not found is said on stderr."""
     from mapsd.views.explanation import is_meant  # noqa: PLC0415  (--help needs none of it)
-    process, wanted = target(asked.operands)
-    answer = mapsd.lookup(process, asked.values.get("proof", "auto"))
+    host = machine(asked)
+    process, wanted = target(asked.operands, host)
+    answer = mapsd.lookup(process, asked.values.get("proof", "auto"), host=host)
     lost = [word for word, one in wanted if not any(is_meant(mapping, one) for mapping in answer.mappings)]
     for word in lost:
         complain(f"{process}: no mapping {'holds' if word.startswith('0x') else 'has the path'} {quoted(word)}")
@@ -38,12 +39,12 @@ def run(asked: Asked) -> tuple[int, list[str]]:
     return NOTHING if lost else FOUND, _lines(answer._replace(mappings=tuple(kept)), asked.flags)
 
 
-def target(operands: list[str]) -> tuple[int, list[tuple[str, int | bytes]]]:
+def target(operands: list[str], host: Host = HERE) -> tuple[int, list[tuple[str, int | bytes]]]:
     """Return the process, and each address or path as a word and as what it means. Raises UsageError."""
     if len(operands) < 2 or "" in operands:
         raise UsageError("a PID and an address or a path are needed (see mapsd explain --help)")
     process, *words = operands
-    return pid(process), [(word, address(word) if word.startswith("0x") else os.fsencode(word)) for word in words]
+    return pid(process, host), [(word, address(word) if word.startswith("0x") else os.fsencode(word)) for word in words]
 
 
 def _lines(answer: ProcessAnswer, flags: frozenset[str]) -> list[str]:

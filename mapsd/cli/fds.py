@@ -3,7 +3,7 @@
 import mapsd
 from mapsd.cli.arguments import pid
 from mapsd.cli.asking import failure, worst
-from mapsd.cli.command import Asked, Command, Option
+from mapsd.cli.command import MACHINE, Asked, Command, Option, machine
 from mapsd.cli.output import FOUND, complain, status_of
 from mapsd.errors import MapsdError, UsageError
 from mapsd.light import Callable
@@ -17,7 +17,8 @@ COMMAND = Command(
     (Option(("-J", "--json"), "one JSON object, an array for several processes"),
      Option(("--ndjson",), "one JSON object a line"),
      Option(("--proof",), "what may be asked beyond names: auto (the cheapest that is sufficient), lookup (nothing), "
-            "or one of page-frame and bpf wherever it applies", "MEANS", ("auto", "lookup", "page-frame", "bpf"))),
+            "or one of page-frame and bpf wherever it applies", "MEANS", ("auto", "lookup", "page-frame", "bpf")),
+     *MACHINE),
     ((0, "found"), (1, "no such process"), (3, "the process may not be read"), (4, "the process exited meanwhile"),
      (70, "not answered or not written")),
     (("json", "ndjson"),))
@@ -26,12 +27,13 @@ Ask = Callable[[int], OpenAnswer]
 
 def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
     """Return the worst exit status and the lines to print; what failed is said on stderr."""
-    wanted = [pid(operand) for operand in asked.operands]
+    host = machine(asked)
+    wanted = [pid(operand, host) for operand in asked.operands]
     if not wanted:
         raise UsageError("a PID is missing (see mapsd fds --help)")
     if ask is not None:
         return _run(asked.flags, wanted, ask)
-    with mapsd.Session(asked.values.get("proof", "auto")) as session:
+    with mapsd.Session(asked.values.get("proof", "auto"), host) as session:
         return _run(asked.flags, wanted, session.fds)
 
 

@@ -4,7 +4,7 @@ import os
 
 import mapsd
 from mapsd.cli.arguments import pid
-from mapsd.cli.command import JSON, Asked, Command
+from mapsd.cli.command import JSON, MACHINE, Asked, Command, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Callable
@@ -19,7 +19,7 @@ COMMAND = Command(
     "the directory that it is, as the observer names it, and what stands in the way where it cannot be found or "
     "reached. A layer is certain where the overlay itself names a file of this very directory: a text alone may name "
     "another one since the mount. An option in parentheses is not printed by the kernel.",
-    (JSON,),
+    (JSON, *MACHINE),
     ((0, "found"), (1, "no such process, or it sees no overlay"), (3, "the process may not be read"),
      (4, "the process exited meanwhile"), (70, "not answered or not written")))
 Ask = Callable[[int], "ProcessLayers"]
@@ -29,8 +29,9 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
     """Return the exit status and the lines to print; what is missing is said on stderr."""
     if len(asked.operands) != 1:
         raise UsageError("one PID is needed (see mapsd layers --help)")
-    process = pid(asked.operands[0])
-    found = (ask or mapsd.layers)(process)
+    host = machine(asked)
+    process = pid(asked.operands[0], host)
+    found = ask(process) if ask else mapsd.layers(process, host=host)
     for mount in found.unions:
         complain(f"{process}: {os.fsdecode(mount.mount_point)!r} is merged by a server ({os.fsdecode(mount.fs_type)}), "
                  "not by the kernel: its layers are not known")

@@ -4,12 +4,12 @@ import mapsd
 from mapsd.cli import view
 from mapsd.cli.arguments import address, pid, quoted
 from mapsd.cli.asking import Asking, Target
-from mapsd.cli.command import Asked, Command, Option
+from mapsd.cli.command import MACHINE, Asked, Command, Option, machine
 from mapsd.cli.output import FAILED, FOUND, Text
 from mapsd.cli.terminal import terminal
 from mapsd.errors import UsageError
 from mapsd.light import Callable
-from mapsd.model import PROOFS, ProcessAnswer
+from mapsd.model import HERE, PROOFS, Host, ProcessAnswer
 
 COMMAND = Command(
     "lookup", "PID|self [0xADDRESS…] …",
@@ -39,7 +39,8 @@ COMMAND = Command(
             "or one of page-frame, build-id and bpf wherever it applies", "MEANS", PROOFS),
      Option(("--color",), "auto (on a terminal, unless NO_COLOR is set), always or never", "WHEN",
             ("auto", "always", "never"), "always"),
-     Option(("--no-pager",), "no pager")),
+     Option(("--no-pager",), "no pager"),
+     *MACHINE),
     ((0, "found"), (1, "no such process, no mapping holds the address or none is in such a state"),
      (3, "the process may not be read"), (4, "the process exited meanwhile"), (70, "not answered or not written")),
     (("json", "ndjson", "format"), ("raw", "null"), ("output", "output-all"), ("all", "thread")))
@@ -51,12 +52,13 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[Text]]:
     if "list-columns" in asked.flags:
         from mapsd.cli.tables import listed  # noqa: PLC0415  (rarely asked for)
         return FOUND, [*listed(terminal())]
-    wanted = None if "all" in asked.flags else targets(asked.operands)
+    host = machine(asked)
+    wanted = None if "all" in asked.flags else targets(asked.operands, host)
     if wanted is None and asked.operands:
         raise UsageError(f"--all takes no PID: {quoted(asked.operands[0])}")
     if ask is not None:
         return _run(asked, wanted or [], ask)
-    with mapsd.Session(asked.values.get("proof", "auto")) as session:
+    with mapsd.Session(asked.values.get("proof", "auto"), host) as session:
         return _run(asked, [(one, []) for one in session.pids()] if wanted is None else wanted, session.lookup)
 
 
@@ -75,12 +77,12 @@ def _run(asked: Asked, wanted: list[Target], ask: Ask) -> tuple[int, list[Text]]
     return (asking.end() if written else FAILED), []
 
 
-def targets(operands: list[str]) -> list[Target]:
+def targets(operands: list[str], host: Host = HERE) -> list[Target]:
     """Return what was asked for. Raises UsageError for what is no PID and no address."""
     found: list[Target] = []
     for operand in operands:
         if not operand.startswith("0x"):
-            found.append((pid(operand), []))
+            found.append((pid(operand, host), []))
         elif found:
             found[-1][1].append(address(operand))
         else:

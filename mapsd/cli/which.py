@@ -4,7 +4,7 @@ import os
 
 import mapsd
 from mapsd.cli.arguments import pid, quoted
-from mapsd.cli.command import JSON, Asked, Command
+from mapsd.cli.command import JSON, MACHINE, Asked, Command, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Callable
@@ -22,7 +22,7 @@ COMMAND = Command(
     "directory on the way), hidden (a copy that is not seen, and what hides it), unknown.\n\n"
     "Of a path that leads to nothing the same is said: which whiteout hides which copy. A path on no overlay is the "
     "file itself.",
-    (JSON,),
+    (JSON, *MACHINE),
     ((0, "the path opens something"), (1, "no such process, or the path opens nothing or cannot be followed"),
      (3, "the process or the path may not be read"), (4, "the process exited meanwhile"),
      (70, "not answered or not written")))
@@ -33,10 +33,11 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
     """Return the exit status and the lines to print; a path that opens nothing is said on stderr."""
     if len(asked.operands) != 2:
         raise UsageError("one PID and one path are needed (see mapsd which --help)")
-    process, path = pid(asked.operands[0]), asked.operands[1]
+    host = machine(asked)
+    process, path = pid(asked.operands[0], host), asked.operands[1]
     if not path.startswith("/"):
         raise UsageError(f"not an absolute path: {quoted(path)} (it is looked up from the process's root)")
-    found = (ask or mapsd.which)(process, os.fsencode(path))
+    found = ask(process, os.fsencode(path)) if ask else mapsd.which(process, os.fsencode(path), host=host)
     if found.winner is not None:
         return FOUND, _lines(found, asked.flags)
     complain(f"{process}: {quoted(path)}: {found.failure}")

@@ -8,10 +8,12 @@ from mapsd.light import Callable, Mapping, NamedTuple, Sequence
 from mapsd.linux import capabilities, ownoverlay, shows, syscalls, trials
 from mapsd.linux.capabilities import Capabilities
 from mapsd.linux.files import opened
+from mapsd.linux.host import first_mountinfo
+from mapsd.linux.hostroot import HostRoot
 from mapsd.linux.ownoverlay import Own
 from mapsd.linux.pageframes import PAGE
 from mapsd.linux.trials import Asked, Seen, refused
-from mapsd.model import Mount
+from mapsd.model import HERE, Host, Mount
 from mapsd.parse import maps, mountinfo
 
 YAMA = "/proc/sys/kernel/yama/ptrace_scope"
@@ -42,15 +44,19 @@ class Diagnosis(NamedTuple):
 Question = Callable[[Asked], Seen]
 
 
-def examined() -> Diagnosis:
-    """Return what works here and what does not. Raises OSError and ParseError where /proc does not tell at all."""
+def examined(host: Host = HERE) -> Diagnosis:
+    """Return what works here and what does not, for questions about a machine.
+
+    Raises OSError and ParseError where /proc does not tell at all, and NoHost.
+    """
     held = capabilities.own()
     with open("/proc/self/mountinfo", "rb") as file:
         mounts = mountinfo.parse(file.read())
     own = _own_overlay()
     try:
-        asked = Asked(own, mounts, held, _shown(own, mounts))
-        return Diagnosis(os.uname().release, asked.shows.what, held, _found(PROOFS, asked), _found(FINDINGS, asked))
+        asked = Asked(own, mounts, held, _shown(own, mounts), host)
+        findings = FINDINGS if host is HERE else {**FINDINGS, "host": _host}
+        return Diagnosis(os.uname().release, asked.shows.what, held, _found(PROOFS, asked), _found(findings, asked))
     finally:
         if isinstance(own, Own):
             ownoverlay.forget(own)
@@ -99,13 +105,14 @@ def _processes(asked: Asked) -> Seen:
 
 
 def hidden_processes(asked: Asked) -> Seen:
-    """Return whether the mount of /proc shows every process. See proc(5), hidepid."""
-    options = [mount.options for mount in asked.mounts if (mount.mount_point, mount.fs_type) == (b"/proc", b"proc")]
+    """Return whether the mount of the procfs shows every process. See proc(5), hidepid."""
+    procfs, name = asked.host.procfs, os.fsdecode(asked.host.procfs)
+    options = [mount.options for mount in asked.mounts if (mount.mount_point, mount.fs_type) == (procfs, b"proc")]
     switches = dict(option.partition(b"=")[::2] for option in (options[-1].split(b",") if options else ()))
     hides = switches.get(b"hidepid", b"off")
     if hides in _VISIBLE:
-        return Seen(True, "/proc hides no process")
-    told = f"/proc is mounted with hidepid={hides.decode('ascii', 'backslashreplace')}"
+        return Seen(True, f"{name} hides no process")
+    told = f"{name} is mounted with hidepid={hides.decode('ascii', 'backslashreplace')}"
     if not asked.held.lacks("CAP_SYS_PTRACE"):
         return Seen(True, f"{told}, which CAP_SYS_PTRACE sees through")
     return refused(asked, False, told, "CAP_SYS_PTRACE")
@@ -171,6 +178,20 @@ def _handle(fd: int) -> Seen:
     except OSError as error:
         return Seen(False, f"an overlay gives its files no handle: {error.strerror}", advice="Linux 6.6 or later")
     return Seen(True, "an overlay's handle of a file names the layer file that it came from")
+
+
+def _host(asked: Asked) -> Seen:
+    """Return whether the machine's files are all reached as it names them."""
+    root = HostRoot(asked.host, first_mountinfo(asked.host.procfs))
+    try:
+        lacking, where = len(root.other), os.fsdecode(root.path)
+    finally:
+        root.close()
+    if not lacking:
+        return Seen(True, f"files are opened below {where} as process 1 of {os.fsdecode(asked.host.procfs)} names them")
+    return Seen(False, f"below {where} {lacking} mount points are not as the machine has them: nothing is opened there",
+                advice="bind the root with its mounts and let later ones through (rbind and rslave; HostToContainer "
+                       "in Kubernetes), or leave --host-root out")
 
 
 PROOFS: Mapping[str, Question] = {"kernel-inode": trials.kernel_inode, "bpf": trials.bpf,

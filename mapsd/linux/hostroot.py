@@ -22,7 +22,8 @@ _PROC_SUPER_MAGIC = 0x9FA0
 class HostRoot:
     """An open root; close() gives the descriptor back.
 
-    A bind of the machine's root may lack mounts that the machine has, and have others: what lies there is refused.
+    A bind of the machine's root may lack mounts that the machine has, and have others: what lies there (*other* are
+    the mount points) is refused.
     """
 
     def __init__(self, host: Host, first: bytes) -> None:
@@ -41,7 +42,7 @@ class HostRoot:
             self.close()
             raise NoHost(self.path, f"is not the root of process 1 of {os.fsdecode(host.procfs)}")
         self.mounts: Sequence[Mount] = found.mounts
-        self._prefix, self._other = text.rstrip(b"/"), found.other
+        self._prefix, self.other = text.rstrip(b"/"), found.other
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -49,7 +50,7 @@ class HostRoot:
 
     def open(self, path: bytes, flags: int, resolve: int) -> int:
         """Return a descriptor of what the machine calls *path*; raises OSError."""
-        if self._other:
+        if self.other:
             path = self._real(path, flags, resolve)
             resolve |= syscalls.RESOLVE_NO_SYMLINKS
         return syscalls.openat2(self._fd, path, flags, resolve | _IN_ROOT)
@@ -82,7 +83,7 @@ class HostRoot:
         return done + path[-1:] if path.endswith(b"/") else done or b"/"
 
     def _unless_other(self, path: bytes) -> None:
-        if path in self._other:
+        if path in self.other:
             raise OSError(errno.EXDEV, "the machine has another mount there than its root shows here")
 
     def _link(self, path: bytes) -> bytes | None:

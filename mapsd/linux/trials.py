@@ -15,7 +15,7 @@ from mapsd.linux.ownoverlay import Own
 from mapsd.linux.pageframes import PAGE
 from mapsd.linux.pidnamespace import numbers_as_ours
 from mapsd.linux.procfs import ProcFs
-from mapsd.model import Mount, Refused
+from mapsd.model import HERE, Host, Mount, Refused
 from mapsd.parse import pagemap
 
 BTF, LOCKDOWN = "/sys/kernel/btf/vmlinux", "/sys/kernel/security/lockdown"
@@ -24,12 +24,13 @@ _TRIES = 3  # a page may be moved while it is looked at
 
 
 class Asked(NamedTuple):
-    """What the questions need: an overlay of our own or why there is none, our mounts and capabilities."""
+    """What the questions need: an overlay of our own or why there is none, our mounts and capabilities, a machine."""
 
     own: Own | str
     mounts: Sequence[Mount]
     held: Capabilities
     shows: shows.Shows
+    host: Host = HERE
 
 
 class Seen(NamedTuple):
@@ -153,6 +154,10 @@ def _elf() -> bytes:
 
 def bpf(asked: Asked) -> Seen:
     """Return whether the iterator over vm_file loads, passes its test and reads our own mappings."""
+    if asked.host is not HERE and not numbers_as_ours(asked.host.procfs):
+        return Seen(False, f"{os.fsdecode(asked.host.procfs)} numbers processes in another pid namespace than ours, in "
+                           "which the iterator looks for them",
+                    advice="share its pid namespace (docker run --pid=host, hostPID: true in Kubernetes)")
     iterator = VmFileIterator()
     try:
         found = iterator.of(os.getpid())
