@@ -22,14 +22,19 @@ class Session:
     BPF program and what its test found. A session belongs to one thread at a time.
     """
 
-    def __init__(self, proof: str = "auto", host: Host = HERE) -> None:
+    def __init__(self, proof: str = "auto", host: Host = HERE, *, keep: bool = False) -> None:
         """Ask with *proof*, one of PROOFS, about the processes of a machine (see mapsd.host).
 
         "auto" asks the cheapest means that is sufficient, "lookup" none, and the name of a means asks that one
-        wherever it applies. Raises UsageError (no such proof). Where the machine is not our own, every question may
-        raise NoHost.
+        wherever it applies. To *keep* answers makes a process that is asked about again cheaper: of an answer that
+        was given before the kernel is asked whether all that it hangs on is unchanged; see docs/embedding.md. Raises
+        UsageError (no such proof). Where the machine is not our own, every question may raise NoHost.
         """
-        self._asking = Asking(checked(proof), VmFileIterator(), host)
+        kept = None
+        if keep and proof == "auto":
+            from mapsd.answer.kept import Kept  # noqa: PLC0415  (a single lookup keeps nothing)
+            kept = Kept()
+        self._asking = Asking(checked(proof), VmFileIterator(), host, kept)
 
     def __enter__(self) -> "Self":
         """Return the session itself."""

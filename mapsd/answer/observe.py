@@ -5,7 +5,7 @@ import time
 
 from mapsd.answer.reading import ATTEMPTS, Asking, Memory, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.errors import UsageError
-from mapsd.light import Sequence
+from mapsd.light import TYPE_CHECKING, Sequence
 from mapsd.linux.buildid import LiveBuildIds
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.pageframes import LivePageFrames
@@ -16,6 +16,9 @@ from mapsd.model import PROOFS, Answer, ProcessAnswer, Vma
 from mapsd.parse import maps, stat
 from mapsd.resolve.means import Means
 from mapsd.resolve.vma import Resolver
+
+if TYPE_CHECKING:
+    from mapsd.answer.kept import Kept
 
 _UNSTEADY = "the process's mappings, mounts or root changed each time they were read"
 
@@ -72,16 +75,42 @@ def _unsteady(vma: Vma) -> Answer:
 
 def _answers(process: ProcFs, reading: Reading, vmas: list[Vma], asking: Asking) -> dict[Vma, Answer]:
     machine = LiveMachine(process)
+    vm_files = LiveVmFiles(machine, asking.iterator)
+    try:
+        if asking.kept is None:
+            return _asked(process, reading, vmas, machine, vm_files, asking.proof)
+        return _recalled(process, reading, vmas, machine, vm_files, asking.kept, asking.proof)
+    finally:
+        machine.close()
+
+
+def _asked(process: ProcFs, reading: Reading, vmas: list[Vma], machine: LiveMachine, vm_files: LiveVmFiles,
+           proof: str) -> dict[Vma, Answer]:
     build_ids, frames = LiveBuildIds(machine, process.open_maps), LivePageFrames(machine, keep=True)
     try:
-        means = Means(frames, build_ids, LiveVmFiles(machine, asking.iterator), asking.proof)
+        means = Means(frames, build_ids, vm_files, proof)
         resolver = Resolver(scene(process, reading, machine, mapped=bool(vmas)), means)
         answers = ((vma, resolver.answer(vma)) for vma in vmas)
         return {vma: answer for vma, answer in answers if answer is not None}
     finally:
         frames.close()
         build_ids.close()
-        machine.close()
+
+
+def _recalled(process: ProcFs, reading: Reading, vmas: list[Vma], machine: LiveMachine, vm_files: LiveVmFiles,
+              kept: "Kept", proof: str) -> dict[Vma, Answer]:
+    """Return the answers, those of before where they still hold."""
+    recollection = kept.recall(process.path, reading, machine, vm_files)
+    try:
+        known = {vma: answer for vma in vmas if (answer := recollection.answer(vma)) is not None}
+        rest = [vma for vma in vmas if vma not in known and maps.kind_of(vma) == "file"]
+        asked = _asked(process, reading, rest, machine, vm_files, proof) if rest else {}
+        for vma, answer in asked.items():
+            recollection.learn(vma, answer)
+        kept.keep(process.path, reading, machine, recollection.found)
+        return known | asked
+    finally:
+        recollection.close()
 
 
 def _answer(process: ProcFs, line: stat.Stat, reading: Reading, answers: tuple[Answer, ...]) -> ProcessAnswer:

@@ -4,7 +4,7 @@ import os
 import time
 
 from mapsd.errors import ParseError, ProcessGone
-from mapsd.light import NamedTuple, Sequence
+from mapsd.light import TYPE_CHECKING, NamedTuple, Sequence
 from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.procfs import ProcFs
@@ -13,16 +13,23 @@ from mapsd.parse import maps, mountinfo, stat
 from mapsd.resolve.mounts import MountTable
 from mapsd.resolve.scene import Scene
 
+if TYPE_CHECKING:
+    from mapsd.answer.kept import Kept
+
 ATTEMPTS = 5
 _EXITING = 0x4  # PF_EXITING, include/linux/sched.h
 
 
 class Asking(NamedTuple):
-    """What may be asked beyond names (one of PROOFS), what is loaded once for it, and of which machine."""
+    """What may be asked beyond names (one of PROOFS), what is loaded once for it, and of which machine.
+
+    *kept* are answers of before, which are used where they still hold; None: every answer is asked for anew.
+    """
 
     proof: str
     iterator: VmFileIterator
     host: Host = HERE
+    kept: "Kept | None" = None
 
 
 class Reading(NamedTuple):

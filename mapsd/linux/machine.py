@@ -49,6 +49,10 @@ class LiveMachine:
         if self._root is not None:
             self._root.close()
 
+    def open_plainly(self, path: bytes, flags: int) -> int:
+        """Return a descriptor of what *path* opens for the observer; raises OSError, ELOOP for a symbolic link."""
+        return self._view.open_plainly(path, flags)
+
     def mounts(self) -> Sequence[Mount]:
         """Return the observer's mounts."""
         return self._mounts

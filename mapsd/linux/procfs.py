@@ -77,6 +77,10 @@ class ProcFs:
         """Return a descriptor of what *path* opens inside the process's root, never through a magic link."""
         return self._view.open(path, flags)
 
+    def open_plainly(self, path: bytes, flags: int) -> int:
+        """Return a descriptor as open_named() does, but raise OSError, ELOOP where a symbolic link is on the way."""
+        return self._view.open_plainly(path, flags)
+
     def _open_in_root(self, path: bytes, flags: int, resolve: int) -> int:
         if self._root is None:
             self._root = os.open("root", _O_PATH | os.O_DIRECTORY, dir_fd=self._dir)
@@ -129,7 +133,7 @@ class ProcFs:
 
     def _is_still(self, vma: Vma, fields: syscalls.Fields) -> bool:
         try:
-            return syscalls.statx_fields(self._dir, _range(vma.start, vma.end)) == fields
+            return self.mapped_fields(vma) == fields
         except OSError:
             # To open it says what stands in the way.
             return False
@@ -145,6 +149,10 @@ class ProcFs:
             return made
         with self._translated("file"):
             return found(ask, "CAP_CHECKPOINT_RESTORE")
+
+    def mapped_fields(self, vma: Vma) -> syscalls.Fields:
+        """Return what the map_files link opens now, fit to be compared; raises OSError."""
+        return syscalls.statx_fields(self._dir, _range(vma.start, vma.end))
 
     def links(self) -> list[bytes]:
         """Return the texts of the exe link and of the first fd links."""

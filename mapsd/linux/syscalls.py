@@ -12,6 +12,7 @@ AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_STATX_DONT_SYNC = 0x4000
 AT_HANDLE_FID = 0x200
+AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT = 0x100, 0x800
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH, RESOLVE_IN_ROOT = 1, 2, 4, 8, 16
 STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID, STATX_MNT_ID_UNIQUE = 0x7FF, 0x800, 0x1000, 0x4000
 PROT_READ, MAP_SHARED, MADV_POPULATE_READ = 1, 1, 22
@@ -71,14 +72,14 @@ _SECOND = 10**9
 _STATX = struct.Struct("=I12xI8xH2xQQ32xqI4xqI20xIIIIQ")
 
 
-def statx_fields(dirfd: int, path: bytes = b"", mask: int = STATX_MNT_ID) -> Fields:
+def statx_fields(dirfd: int, path: bytes = b"", mask: int = STATX_MNT_ID, flags: int = 0) -> Fields:
     """Return what Statx is made of, fit to be compared: of the descriptor *dirfd*, or of what *path* opens below it.
 
     A server behind the filesystem is not asked. See statx(2).
     """
     buffer = ctypes.create_string_buffer(256)
     wanted = STATX_BASIC_STATS | STATX_BTIME | mask
-    _check(_libc.syscall(numbers.of("statx"), dirfd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, wanted, buffer))
+    _check(_libc.syscall(numbers.of("statx"), dirfd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC | flags, wanted, buffer))
     return _STATX.unpack_from(buffer)
 
 

@@ -30,15 +30,19 @@ class View:
 
     def open(self, path: bytes, flags: int) -> int:
         """Return a descriptor of what *path* opens; raises OSError, ETIMEDOUT where a server on the way is silent."""
-        self._unless_silent([mount for mount in self._servers() if _is_on_way(mount.mount_point, path)])
         try:
-            return self._opener(path, flags, syscalls.RESOLVE_NO_SYMLINKS)
+            return self.open_plainly(path, flags)
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
         # A symlink may lead anywhere.
         self._unless_silent(self._servers())
         return self._opener(path, flags, 0)
+
+    def open_plainly(self, path: bytes, flags: int) -> int:
+        """Return a descriptor as open() does, but raise OSError, ELOOP where a symbolic link is on the way."""
+        self._unless_silent([mount for mount in self._servers() if _is_on_way(mount.mount_point, path)])
+        return self._opener(path, flags, syscalls.RESOLVE_NO_SYMLINKS)
 
     def _servers(self) -> list[Mount]:
         if self._served is None:

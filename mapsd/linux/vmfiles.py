@@ -51,7 +51,7 @@ class LiveVmFiles:
         except (OSError, ParseError) as error:
             return Refused(f"the iterator cannot be read: {error}")
 
-    def _identity(self, vma: Vma) -> "Identity | Held | Refused":
+    def identity(self, vma: Vma) -> "Identity | Held | Refused":
         """Return which file a mapping holds: of this very line of maps, else refused."""
         if self._held is not None and not isinstance(self._held, Refused):
             return self.of(vma)
@@ -68,7 +68,7 @@ class LiveVmFiles:
 
         *together* are those that the mapping will be compared with: they are mapped and seen at once.
         """
-        one = self._identity(vma)
+        one = self.identity(vma)
         if isinstance(one, Refused):
             return "silent", one.reason
         if candidate not in together:

@@ -1,0 +1,94 @@
+"""Answers that a session gave before, used again where the kernel says that nothing they hang on has changed."""
+
+import time
+
+from mapsd.answer.reading import Reading
+from mapsd.light import NamedTuple, Sequence
+from mapsd.linux.machine import LiveMachine
+from mapsd.linux.vmfiles import LiveVmFiles
+from mapsd.linux.witness import Names, Witness, Witnesses, names_of, steady
+from mapsd.model import Answer, Mount, Refused, Vma
+
+PROCESSES = 64
+_SPARE = 1024  # mappings
+
+
+class Known(NamedTuple):
+    """An answer, the names in it (None: it hangs on more), and what was seen of them before it was asked for.
+
+    *witness* is None where they were not looked at before.
+    """
+
+    answer: Answer
+    names: Names | None
+    witness: Witness | None
+
+
+class _Process(NamedTuple):
+    """What was known of a process, and by which mounts of its own and of the observer."""
+
+    reading: Reading
+    mounts: Sequence[Mount]
+    known: dict[Vma, Known]
+
+
+class Kept:
+    """The last answers about the last processes that were asked about."""
+
+    def __init__(self) -> None:
+        """Know nothing."""
+        self._processes: dict[bytes, _Process] = {}
+
+    def recall(self, path: bytes, reading: Reading, machine: LiveMachine, vm_files: LiveVmFiles) -> "Recollection":
+        """Return what is known of the process, or thread, whose directory is *path*; close() it."""
+        found = self._processes.get(path)
+        same = found is not None and (found.reading, found.mounts) == (reading, machine.mounts())
+        return Recollection(found.known if same and found is not None else {}, machine, vm_files)
+
+    def keep(self, path: bytes, reading: Reading, machine: LiveMachine, found: dict[Vma, Known]) -> None:
+        """Keep what was found of a process; those asked about longest ago are forgotten."""
+        before = self._processes.pop(path, None)
+        if before is not None and (before.reading, before.mounts) == (reading, machine.mounts()):
+            merged = before.known | found
+            # What is not mapped any more goes when it has become much.
+            found = found if len(merged) > 2 * len(found) + _SPARE else merged
+        self._processes[path] = _Process(reading, machine.mounts(), found)
+        while len(self._processes) > PROCESSES:
+            del self._processes[next(iter(self._processes))]
+
+
+class Recollection:
+    """Answers about one process in one lookup: those of before that still hold, and new ones."""
+
+    def __init__(self, known: dict[Vma, Known], machine: LiveMachine, vm_files: LiveVmFiles) -> None:
+        """Go by what is *known*."""
+        self._known, self._vm_files, self._began = known, vm_files, time.time_ns()
+        self._witnesses = Witnesses(machine.process, machine.open_plainly, self._held)
+        self._seen: dict[Vma, Witness | None] = {}
+        self.found: dict[Vma, Known] = {}
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._witnesses.close()
+
+    def answer(self, vma: Vma) -> Answer | None:
+        """Return the answer of before where it still holds."""
+        known = self._known.get(vma)
+        if known is None or known.names is None:
+            return None
+        # Looked at before the answer is asked for again, if it must be: what changes in between shows the next time.
+        seen = self._seen[vma] = self._witnesses.of(vma, known.names)
+        if seen is None or seen != known.witness:
+            return None
+        self.found[vma] = known
+        return known.answer
+
+    def learn(self, vma: Vma, answer: Answer) -> None:
+        """Take an answer that was asked for after answer() did not know it."""
+        before, seen, names = self._known.get(vma), self._seen.get(vma), names_of(answer)
+        same = before is not None and before.names == names
+        self.found[vma] = Known(answer, names, seen if same and seen is not None and steady(seen, self._began) else None)
+
+    def _held(self, vma: Vma) -> object:
+        found = self._vm_files.identity(vma)
+        return None if isinstance(found, Refused) else found

@@ -1,0 +1,127 @@
+"""What must be unchanged for an answer to be true still: looked at before the answer is asked for, and again later.
+
+An answer says which file a mapping holds, what its name opens and by which other names it is reached. The kernel is
+asked for each of these in one call, without opening a file: statx(2) through the map_files link and of every name. A
+copy-up, a rename or an unlink changes the device, inode, link count or time of change of one of them.
+"""
+
+import errno
+import os
+import stat
+
+from mapsd.light import Callable, NamedTuple
+from mapsd.linux import syscalls
+from mapsd.linux.files import unless_exhausted
+from mapsd.linux.procfs import ProcFs
+from mapsd.linux.syscalls import Fields
+from mapsd.model import Answer, Vma
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_AS_IT_IS = syscalls.AT_SYMLINK_NOFOLLOW | syscalls.AT_NO_AUTOMOUNT
+_ABSENT = {errno.ENOENT, errno.ENOTDIR}
+# A file that changed just now may change again without a later time of change: the clock of these times ticks.
+_YOUNG = 3 * 10**9  # nanoseconds; some filesystems keep two seconds
+_FOR_GOOD = ("current", "copied-up", "replaced", "deleted")  # states of which every reason is a name's or a mount's
+Opener = Callable[[bytes, int], int]
+
+
+class Names(NamedTuple):
+    """The names in an answer: the process's own for its file, and the observer's.
+
+    *settled* says that a mapping of this very file, by this very name, can hold nothing else.
+    """
+
+    theirs: bytes
+    ours: tuple[bytes, ...]
+    settled: bool
+
+
+class Witness(NamedTuple):
+    """What was seen: the mapping's link, each name (None: it opens nothing), and the file as a BPF iterator knows it.
+
+    *held* is None where nobody has to ask: no other file can be mapped under the same line of maps.
+    """
+
+    link: Fields
+    names: tuple[Fields | None, ...]
+    held: object
+
+
+def steady(seen: Witness, since: int) -> bool:
+    """Return whether whatever changed after a moment shows (nanoseconds since the epoch; it was seen later).
+
+    That is so where no file had changed just before, and none is a symbolic link, which may lead anywhere.
+    """
+    return all(fields is None or _steady(syscalls.statx_of(fields), since) for fields in (seen.link, *seen.names))
+
+
+def _steady(seen: syscalls.Statx, since: int) -> bool:
+    return seen.changed + _YOUNG < since and seen.mount_id is not None and not stat.S_ISLNK(seen.mode)
+
+
+def names_of(answer: Answer) -> Names | None:
+    """Return the names of an answer, None for one that hangs on more than can be seen so cheaply."""
+    backing = answer.backing
+    if answer.user_path is None or answer.state not in _FOR_GOOD or backing is None or backing.path is None:
+        return None
+    if backing.through or backing.metadata is not None or answer.trail.nested or answer.proof in {"none", "lookup"}:
+        return None
+    settled = answer.state == "current" and answer.proof in {"kernel-inode", "sole-candidate"}
+    ours = tuple(path for path in (answer.host_path, backing.path, backing.layer_path) if path)
+    return Names(answer.user_path, ours, settled)
+
+
+class Witnesses:
+    """Looks at the files of one process, during one lookup; close() gives the descriptors back."""
+
+    def __init__(self, process: ProcFs, ours: Opener, held: Callable[[Vma], object]) -> None:
+        """Look at a process; *ours* opens the observer's names, *held* says what a mapping holds (None: unknown)."""
+        self._process, self._ours, self._held = process, ours, held
+        self._directories = dict[tuple[Opener, bytes], int | None]()
+        self._names = dict[Names, tuple[Fields | None, ...]]()
+
+    def close(self) -> None:
+        """Close the directories."""
+        for fd in self._directories.values():
+            if fd is not None:
+                os.close(fd)
+
+    def of(self, vma: Vma, names: Names) -> Witness | None:
+        """Return what is seen now of a mapping and of the names in an answer, None where that would not tell."""
+        try:
+            link, seen = self._process.mapped_fields(vma), self._seen(names)
+        except OSError as error:
+            unless_exhausted(error)
+            return None
+        if names.settled:
+            return Witness(link, seen, None)
+        held = self._held(vma)
+        return None if held is None else Witness(link, seen, held)
+
+    def _seen(self, names: Names) -> tuple[Fields | None, ...]:
+        if names not in self._names:
+            self._names[names] = (self._name(self._process.open_plainly, names.theirs),
+                                  *(self._name(self._ours, path) for path in names.ours))
+        return self._names[names]
+
+    def _name(self, opener: Opener, path: bytes) -> Fields | None:
+        """Return what a name opens, None where that is nothing; raises OSError."""
+        above, _, name = path.rpartition(b"/")
+        directory = self._directory(opener, above or b"/")
+        try:
+            return None if directory is None else syscalls.statx_fields(directory, name, flags=_AS_IT_IS)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
+            return None
+
+    def _directory(self, opener: Opener, path: bytes) -> int | None:
+        key = opener, path
+        if key not in self._directories:
+            try:
+                self._directories[key] = opener(path, _DIRECTORY)
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
+                self._directories[key] = None
+        return self._directories[key]
