@@ -1,4 +1,4 @@
-"""What `mapsd serve` may be told: one table, of which the options, the file, the environment and the page are made."""
+"""What `mapsd serve` may be told: one table, of which its options, file, variables and page are made."""
 
 from mapsd.light import NamedTuple
 
@@ -25,7 +25,7 @@ class Setting(NamedTuple):
 
     @property
     def variable(self) -> str:
-        """Return the variable of the environment: `MAPSD_SOCKET_MODE`."""
+        """Return the exported variable: `MAPSD_SOCKET_MODE`."""
         return f"MAPSD_{self.name.upper()}"
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "extract": "the bytes that a mapping really holds, as a file",
     "teach": "pin an iterator whose text says what maps does not",
     "unteach": "remove what teach pinned",
+    "serve": "the daemon: answers over HTTP for others",
     "doctor": "what this kernel and your privileges let mapsd establish",
 }
 ITSELF = Command("", "COMMAND", "", (Option(("--version",), "the version"),), ())

@@ -20,6 +20,7 @@ TABLE = [
     ("layers ABSENT", NOTHING), ("layers", USAGE), ("layers PID --proof bpf", USAGE),
     ("which PID /", FOUND), ("which PID /nothing/here", NOTHING), ("which ABSENT /", NOTHING), ("which PID bin", USAGE),
     ("extract ABSENT 0x0 -o -", NOTHING), ("extract PID 0x0", USAGE), ("extract PID", USAGE),
+    ("serve now", USAGE), ("serve --lookups 0", USAGE), ("serve --help", FOUND),
     ("doctor", FOUND), ("doctor now", USAGE), ("teach now", USAGE), ("unteach now", USAGE), ("demo now", USAGE),
     ("--version", FOUND), ("--help", FOUND), ("", USAGE), ("locate", USAGE),
 ]

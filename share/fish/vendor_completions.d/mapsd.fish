@@ -48,7 +48,7 @@ end
 
 complete -c mapsd -f
 
-set -g __mapsd_valued 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'explain --proof' 'explain --procfs' 'explain --host-root' 'fds --proof' 'fds --procfs' 'fds --host-root' 'layers --procfs' 'layers --host-root' 'which --procfs' 'which --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'doctor --procfs' 'doctor --host-root'
+set -g __mapsd_valued 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'explain --proof' 'explain --procfs' 'explain --host-root' 'fds --proof' 'fds --procfs' 'fds --host-root' 'layers --procfs' 'layers --host-root' 'which --procfs' 'which --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root'
 complete -c mapsd -n '__mapsd_at ""' -l version -d 'the version'
 complete -c mapsd -n '__mapsd_at ""' -s h -l help -d 'this text'
 
@@ -125,6 +125,34 @@ complete -c mapsd -n '__mapsd_at "teach"' -s h -l help -d 'this text'
 
 complete -c mapsd -n '__mapsd_at ""' -a unteach -d 'remove what teach pinned'
 complete -c mapsd -n '__mapsd_at "unteach"' -s h -l help -d 'this text'
+
+complete -c mapsd -n '__mapsd_at ""' -a serve -d 'the daemon: answers over HTTP for others'
+complete -c mapsd -n '__mapsd_at "serve"' -l config -r -F -d 'the settings file, TOML (default /etc/mapsd/mapsd.toml, if there is one)'
+complete -c mapsd -n '__mapsd_at "serve"' -l socket -r -F -d 'the Unix socket to listen at (/run/mapsd/mapsd.sock for root, $XDG_RUNTIME_DIR/mapsd.sock for others); empty for none'
+complete -c mapsd -n '__mapsd_at "serve"' -l socket-mode -x -d 'its permissions, in octal: whoever may write to it may ask (default 0600)'
+complete -c mapsd -n '__mapsd_at "serve"' -l socket-group -x -d 'its group, by name or number'
+complete -c mapsd -n '__mapsd_at "serve"' -l group -x -d 'the group whose members see every process'
+complete -c mapsd -n '__mapsd_at "serve"' -l listen -x -d 'listen for TCP as well; port 0 takes a free one; needs token_file'
+complete -c mapsd -n '__mapsd_at "serve"' -l beyond-loopback -a 'true false' -d 'let listen be an address that other machines reach'
+complete -c mapsd -n '__mapsd_at "serve"' -l token-file -r -F -d 'the file of the bearer tokens that TCP asks for, one a line, for its owner only'
+complete -c mapsd -n '__mapsd_at "serve"' -l token-user -x -d 'whose rights a token has, by name or number (default 65534)'
+complete -c mapsd -n '__mapsd_at "serve"' -l allowed-hosts -x -d 'the hosts that a request over TCP may name, without a port (default localhost,127.0.0.1,[::1])'
+complete -c mapsd -n '__mapsd_at "serve"' -l allowed-origins -x -d 'the web origins whose pages may ask over TCP, such as https://maps.example'
+complete -c mapsd -n '__mapsd_at "serve"' -l tls-certificate -r -F -d 'the certificate chain, PEM; TCP then is TLS'
+complete -c mapsd -n '__mapsd_at "serve"' -l tls-key -r -F -d 'its private key, where it is not in the same file'
+complete -c mapsd -n '__mapsd_at "serve"' -l tls-client-ca -r -F -d 'ask clients for a certificate that one of these authorities signed, PEM'
+complete -c mapsd -n '__mapsd_at "serve"' -l procfs -r -F -d 'where the processes to answer for are mounted (default /proc)'
+complete -c mapsd -n '__mapsd_at "serve"' -l host-root -r -F -d 'where the files of the host are reached (the root of that procfs\'s first process)'
+complete -c mapsd -n '__mapsd_at "serve"' -l lookups -x -d 'lookups at the same time (default 2)'
+complete -c mapsd -n '__mapsd_at "serve"' -l waiting -x -d 'lookups that wait for their turn; further ones are told to come again (default 64)'
+complete -c mapsd -n '__mapsd_at "serve"' -l connections -x -d 'connections at the same time; further ones are told to come again (default 512)'
+complete -c mapsd -n '__mapsd_at "serve"' -l body-limit -x -d 'the longest body of a request (default 1048576)'
+complete -c mapsd -n '__mapsd_at "serve"' -l page-size -x -d 'the most that one page of a list holds (default 1000)'
+complete -c mapsd -n '__mapsd_at "serve"' -l watch-interval -x -d 'how often processes are looked at for events (default 1)'
+complete -c mapsd -n '__mapsd_at "serve"' -l drain -x -d 'how long requests may go on when the daemon is to end (default 10)'
+complete -c mapsd -n '__mapsd_at "serve"' -l landlock -a 'true false' -d 'forbid the daemon to write to any file (Landlock)'
+complete -c mapsd -n '__mapsd_at "serve"' -l audit -x -d 'where looks across users are noted: stderr, off, or the path of a file (default stderr)'
+complete -c mapsd -n '__mapsd_at "serve"' -s h -l help -d 'this text'
 
 complete -c mapsd -n '__mapsd_at ""' -a doctor -d 'what this kernel and your privileges let mapsd establish'
 complete -c mapsd -n '__mapsd_at "doctor"' -s J -l json -d 'print one JSON object'
