@@ -54,14 +54,20 @@ def _lines(path: str) -> list[bytes]:
 
 def _content(path: str) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    with open(fd, "rb") as file:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is no regular file")
-        if found.st_uid not in (0, os.geteuid()):
-            raise ValueError("it belongs to another user")
-        if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise ValueError("others than its owner may use it: chmod 0600")
-        if found.st_size > _MOST:
-            raise ValueError("it is too long")
-        return file.read(_MOST)
+    try:
+        _examine(os.fstat(fd))
+        with open(fd, "rb", closefd=False) as file:
+            return file.read(_MOST)
+    finally:
+        os.close(fd)
+
+
+def _examine(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no regular file")
+    if found.st_uid not in (0, os.geteuid()):
+        raise ValueError("it belongs to another user")
+    if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ValueError("others than its owner may use it: chmod 0600")
+    if found.st_size > _MOST:
+        raise ValueError("it is too long")
