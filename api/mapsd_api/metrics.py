@@ -11,7 +11,6 @@ from prometheus_client.registry import Collector
 from mapsd.model import Answer
 from mapsd_api.schemas.words import Proof, State
 
-MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 OUTCOMES = ("answered", "absent", "gone", "not-readable", "busy", "failed")
 METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE")
 STATUSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
@@ -25,6 +24,8 @@ _SECONDS = (.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)
 
 class Metrics:
     """Counts, in a registry of its own."""
+
+    content_type = CONTENT_TYPE_PLAIN_0_0_4
 
     def __init__(self, version: str) -> None:
         """Begin with zero everywhere, so that every series is there from the start; *version* is the daemon's."""
@@ -89,7 +90,7 @@ class Metrics:
             self._gauges[name].set_function(ask)
 
     def exposition(self) -> bytes:
-        """Return everything in Prometheus's text format, whose media type is MEDIA_TYPE."""
+        """Return everything in Prometheus's text format, which is of *content_type*."""
         return generate_latest(_Timeless(self._registry))
 
 

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mapsd import lookup
 from mapsd.model import Answer
-from mapsd_api.metrics import MEDIA_TYPE, METHODS, OTHER, OUTCOMES, ROUTES, STATUSES, Metrics
+from mapsd_api.metrics import METHODS, OTHER, OUTCOMES, ROUTES, STATUSES, Metrics
 from mapsd_api.schemas.words import Proof, State
 
 VALUES = {
@@ -141,4 +141,4 @@ def test_no_series_tells_when_another_one_was_made(metrics):
 def test_every_family_has_help_and_a_media_type_that_prometheus_reads(metrics):
     families = list(text_string_to_metric_families(metrics.exposition().decode()))
     assert all(family.documentation and family.type != "unknown" for family in families)
-    assert MEDIA_TYPE.startswith("text/plain; version=0.0.4")
+    assert metrics.content_type.startswith("text/plain; version=0.0.4")

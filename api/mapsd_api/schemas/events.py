@@ -5,7 +5,7 @@ from pydantic import Field
 from mapsd_api.schemas.base import Address, Base64, EscapedPath, Model, Natural, Positive, exact, example
 from mapsd_api.schemas.words import State
 
-NGINX = {"pid": 4242, "start_time": 1234567, "name": "nginx", "uid": 101}
+NGINX = {"pid": 4242, "start_time": 1234567, "name": "nginx"}
 CHANGED = {"pid": 4242, "start_time": 1234567, "start": "0x7f0c1c000000", "end": "0x7f0c1c026000",
            "user_path": "/usr/lib/libssl.so.3", "before": "current", "now": "copied-up"}
 
@@ -17,20 +17,23 @@ class OfEvent(Model):
     start_time: Natural = Field(description="In clock ticks since boot: with the pid it names one process for good")
 
 
+class ProcessGone(OfEvent):
+    """A process that exited, or is not to be seen any more (event: gone)."""
+
+    model_config = example(NGINX)
+
+    name: EscapedPath = Field(description="The kernel's name of it (comm), the last that was seen")
+    name_base64: Base64 = exact("name")
+
+
 class ProcessSeen(OfEvent):
     """A process that was not there before, or not to be seen (event: seen)."""
 
-    model_config = example(NGINX)
+    model_config = example({**NGINX, "uid": 101})
 
     name: EscapedPath = Field(description="The kernel's name of it (comm), at most 15 bytes")
     name_base64: Base64 = exact("name")
     uid: Natural = Field(description="The user who owns it, as the daemon's user namespace counts")
-
-
-class ProcessGone(ProcessSeen):
-    """A process that exited, or is not to be seen any more; name and uid are the last that were seen (event: gone)."""
-
-    model_config = example(NGINX)
 
 
 class StateChanged(OfEvent):
@@ -47,8 +50,8 @@ class StateChanged(OfEvent):
 
 
 class Lagged(Model):
-    """The reader was too slow, so something is missing: the stream ends. List again, then listen (event: lagged)."""
+    """The reader was too slow, so something is missing: the stream ends. Listen again, then list (event: lagged)."""
 
-    model_config = example({"kept": 1024})
+    model_config = example({"kept": 1048576})
 
-    kept: Natural = Field(description="How many events at most are kept for a reader")
+    kept: Natural = Field(description="How many bytes of events at most are kept for a reader")
