@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 # No control byte, C1 included, is ever in a text; paths are escaped besides, as docs/schema/lookup.json has it.
-Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+Word = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+Text = Annotated[Word, Field(min_length=1)]
 EscapedPath = Annotated[str, Field(pattern=r"^([^\\\x00-\x1f\x7f-\x9f]|\\\\|\\x[0-9a-f]{2})*$")]
 Base64 = Annotated[str, Field(min_length=4, pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
 Address = Annotated[str, Field(pattern=r"^0x[0-9a-f]{1,16}$")]

@@ -50,7 +50,7 @@ class MachineFinding(Tried):
 
     model_config = example(LINKS)
 
-    name: Literal["shows", "processes", "hidepid", "memory", "map-files", "layers", "file-handles"] = Field(
+    name: Literal["shows", "processes", "hidepid", "memory", "map-files", "layers", "file-handles", "host"] = Field(
         description="What was tried")
 
 
