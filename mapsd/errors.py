@@ -3,6 +3,7 @@
 MapsdError
 ├─ ParseError(source, line, reason)   a form nobody knows: a bug or a new kernel
 ├─ ProcessGone(pid)                   exited, or the pid was reused
+│  └─ NotShown(pid, daemon)           a daemon shows no such process
 ├─ AccessDenied(what, needs)          the capability that is missing
 ├─ KernelLacks(feature)               the running kernel has no such call
 ├─ MachineUnknown(machine, bits)      the machine's system calls are not known
@@ -11,7 +12,10 @@ MapsdError
 ├─ NotWritten(path, reason)           the output could not be made
 ├─ NoContainer(step, reason, denied)  a container of our own could not be made
 ├─ NoHost(path, reason)              the machine cannot be seen through a procfs or a root that was given
-├─ NoAuthority(reason)               who may see what cannot be established: the daemon does not start
+├─ NoAuthority(reason)                who may see what cannot be established: the daemon does not start
+├─ NoDaemon(daemon, reason)           no daemon can be asked there, or it answers nobody of us
+├─ BadReply(daemon, reason)           what answered is no mapsd, or one of another version
+├─ DaemonFailed(daemon, reason)       a daemon could not answer
 └─ UsageError(message)                command line input
 """
 
@@ -37,6 +41,17 @@ class ProcessGone(MapsdError):
         missing = "no such process" if thread is None else f"no thread {thread}"
         super().__init__(f"{pid}: process exited during the lookup" if seen else f"{pid}: {missing}")
         self.pid, self.seen = pid, seen
+
+
+class NotShown(ProcessGone):
+    """A daemon shows no such process: there is none, or the asker may not see it, which looks the same."""
+
+    def __init__(self, pid: int, daemon: str, *, thread: int | None = None) -> None:
+        """Keep the pid, and the place of the daemon; *thread* is one that was asked for."""
+        super().__init__(pid, seen=False, thread=thread)
+        what = "no such process" if thread is None else f"no thread {thread}"
+        self.args = (f"{pid}: {what}, or the daemon at {daemon} may not show it to you",)
+        self.daemon = daemon
 
 
 class AccessDenied(MapsdError):
@@ -118,6 +133,33 @@ class NoAuthority(MapsdError):
         """Keep what is missing."""
         super().__init__(f"who may see which process cannot be established: {reason}")
         self.reason = reason
+
+
+class NoDaemon(MapsdError):
+    """No daemon can be asked: none is there, it does not answer in time, or it does not let us ask."""
+
+    def __init__(self, daemon: str, reason: str) -> None:
+        """Keep the place that was asked, and what stood in the way."""
+        super().__init__(f"the daemon at {daemon} cannot be asked: {reason}")
+        self.daemon, self.reason = daemon, reason
+
+
+class BadReply(MapsdError):
+    """What answered is no daemon of mapsd, or one of another version."""
+
+    def __init__(self, daemon: str, reason: str) -> None:
+        """Keep the place that was asked, and what is wrong with the reply."""
+        super().__init__(f"what answers at {daemon} is no mapsd that this one understands: {reason}")
+        self.daemon, self.reason = daemon, reason
+
+
+class DaemonFailed(MapsdError):
+    """A daemon could not answer."""
+
+    def __init__(self, daemon: str, reason: str) -> None:
+        """Keep the place that was asked, and what the daemon says."""
+        super().__init__(f"the daemon at {daemon} failed: {reason}")
+        self.daemon, self.reason = daemon, reason
 
 
 class UsageError(MapsdError):
