@@ -35,12 +35,16 @@ static char *unhex(char *text) {
     return text;
 }
 
-static long mapped(char mode, int fd, long page, long pages) {
+static char *room(long pages) {
+    /* Guard pages on both sides: neighbours of one file would become one VMA. */
+    char *with = mmap(NULL, (size_t)((pages + 2) * PAGE), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return with + PAGE;
+}
+
+static long mapped(char *where, char mode, int fd, long page, long pages) {
     int writable = mode == 'w' || mode == 'd';
     int share = mode == 'p' || mode == 'd' ? MAP_PRIVATE : MAP_SHARED;
-    /* Guard pages on both sides: neighbours of one file would become one VMA. */
-    char *room = mmap(NULL, (size_t)((pages + 2) * PAGE), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    volatile char *at = mmap(room + PAGE, (size_t)(pages * PAGE), PROT_READ | (writable ? PROT_WRITE : 0),
+    volatile char *at = mmap(where, (size_t)(pages * PAGE), PROT_READ | (writable ? PROT_WRITE : 0),
                              share | MAP_FIXED, fd, page * PAGE);
     int error = errno;
     close(fd);
@@ -70,10 +74,11 @@ static long serve(char *line) {
     char *name = part[0];
     if (!strcmp(name, "map")) {
         int fd = open(unhex(part[2]), *part[1] == 'w' ? O_RDWR : O_RDONLY);
-        return fd < 0 ? -1 : mapped(*part[1], fd, atol(part[3]), atol(part[4]));
+        char *where = part[5] ? (char *)strtoul(part[5], NULL, 16) : room(atol(part[4]));
+        return fd < 0 ? -1 : mapped(where, *part[1], fd, atol(part[3]), atol(part[4]));
     }
     if (!strcmp(name, "fdmap"))
-        return mapped(*part[1], atoi(part[2]), 0, 1);
+        return mapped(room(1), *part[1], atoi(part[2]), 0, 1);
     if (!strcmp(name, "unmap"))
         return munmap((void *)strtoul(part[1], NULL, 16), (size_t)(atol(part[2]) * PAGE));
     if (!strcmp(name, "open"))

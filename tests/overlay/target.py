@@ -43,6 +43,10 @@ class Target:
         """Return the address of a new mapping."""
         return self.ask("map", mode, path, page, pages)
 
+    def map_over(self, address: int, path: Path | bytes, mode: str = "s", page: int = 0) -> int:
+        """Put a mapping of one page in the place of another one."""
+        return self.ask("map", mode, path, page, 1, f"{address:x}")
+
     def proc(self) -> str:
         """Return the directory of a living thread: the leader may have exited."""
         return f"/proc/{self.pid}/task/{max(map(int, os.listdir(f'/proc/{self.pid}/task')))}"
