@@ -57,6 +57,7 @@ def serve(read: Callable[[], Settings], make: Make, protocols: Protocols, enviro
         daemon = _Daemon(settings, application, door, notifier, sockets.close)
         with asyncio.Runner() as runner:
             runner.run(daemon.live(read))
+        daemon.ended()
     return 0
 
 
@@ -84,8 +85,10 @@ class _Daemon:
             await self._server.serve()
         finally:
             alive.cancel()
-            if self._overrun is not None:
-                self._overrun.cancel()
+
+    def ended(self) -> None:
+        if self._overrun is not None:
+            self._overrun.cancel()
         _log.info("ended")
 
     def _use(self, settings: Settings) -> None:

@@ -1,7 +1,7 @@
 """A daemon with a tiny application: python -m tests.api.tiny [--listen=HOST:PORT] …
 
-It answers GET /settings, /wait (until a file named by the query exists), /hang (likewise, and no cancellation ends it),
-/stream (until it is drained), /big and POST /echo.
+It answers GET /settings, /wait (when a file named by the query exists), /hang (never, and no cancellation ends it),
+/stream (until it is drained), /leave (and leaves a thread that hangs), /big, /fail, and POST /echo.
 """
 
 import asyncio
@@ -12,7 +12,9 @@ import threading
 from dataclasses import asdict
 from functools import partial
 
-from mapsd_api import connections, daemon, server
+from mapsd.cli.serve import _leave
+from mapsd.errors import MapsdError
+from mapsd_api import connections, daemon
 from mapsd_api.connections import LimitedProtocol, Limits
 from mapsd_api.settings import Settings, read
 from mapsd_api.tokens import Tokens
@@ -50,13 +52,13 @@ class Tiny:
                 while not os.path.exists(query):  # noqa: ASYNC110, ASYNC240  (made by another process)
                     await asyncio.sleep(0.01)
             case "/hang":
-                done = threading.Event()
-                threading.Thread(target=done.wait).start()
                 while True:
                     try:
                         await asyncio.sleep(3600)
                     except asyncio.CancelledError:
                         continue
+            case "/leave":
+                threading.Thread(target=threading.Event().wait).start()
             case "/big":
                 return b"." * BIG
             case "/echo":
@@ -85,16 +87,22 @@ def make(settings: Settings, tokens: Tokens | None) -> daemon.Application:
 
 
 def main() -> int:
-    arguments = dict(word.removeprefix("--").split("=", 1) for word in sys.argv[1:])
+    given = (word.removeprefix("--").partition("=") for word in sys.argv[1:])
+    arguments = {option.replace("-", "_"): value for option, _, value in given}
     said = dict(os.environ)
-    return daemon.serve(partial(read, arguments, said, "/nonexistent"), make,
-                        {"unix": LimitedProtocol, "tcp": LimitedProtocol}, os.environ)
+    status = daemon.serve(partial(read, arguments, said, "/nonexistent"), make,
+                          {"unix": LimitedProtocol, "tcp": LimitedProtocol}, os.environ)
+    _leave(status)
+    return status
 
 
 if __name__ == "__main__":
     if "SHORT" in os.environ:
         # Limits that a test need not wait long for.
         connections.SPARE = 1
-        server.Limits = daemon.Limits = partial(Limits, arrives=0.3, takes=0.3)
+        daemon.Limits = partial(Limits, arrives=0.3, takes=0.3)
         daemon._OVERRUN = 0.2
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except MapsdError as failure:
+        sys.exit(str(failure))
