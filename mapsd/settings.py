@@ -40,8 +40,8 @@ SETTINGS = (
     Setting("token_file", "PATH", "", "the file of the bearer tokens that TCP asks for, one a line, for its owner only",
             live=True),
     Setting("token_user", "USER", "65534", "whose rights a token has, by name or number", live=True),
-    Setting("allowed_hosts", "NAME,…", "localhost,127.0.0.1,[::1]",
-            "the hosts that a request over TCP may name, without a port", live=True),
+    Setting("allowed_hosts", "NAME,…", "", "the hosts that a request over TCP may name, without a port, beside "
+            "localhost, 127.0.0.1 and [::1]", live=True),
     Setting("allowed_origins", "ORIGIN,…", "", "the web origins whose pages may ask over TCP, such as "
             "https://maps.example", live=True),
     Setting("tls_certificate", "PATH", "", "the certificate chain, PEM; TCP then is TLS"),

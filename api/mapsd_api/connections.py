@@ -1,7 +1,6 @@
 """A connection that cannot be held for ever: how many there may be, and how long each side may take."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import h11
@@ -55,7 +54,7 @@ class LimitedProtocol(H11Protocol):
         if over > SPARE:
             transport.abort()
         elif over > 0:
-            self.app = _come_again()
+            self._come_again("there are too many connections")
         self._arriving = self._after(self._limits.arrives)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -81,6 +80,12 @@ class LimitedProtocol(H11Protocol):
         self._taking = _cancelled(self._taking)
         super().resume_writing()
 
+    def _come_again(self, detail: str) -> None:
+        """Answer whatever is asked with 503, for the reason of *detail*, and close the connection."""
+        response = as_response(busy(detail))
+        response.headers["Connection"] = "close"
+        self.app = response
+
     def _waits(self) -> bool:
         """Return whether a request has begun and is not whole. Between two of them uvicorn waits as long as it does."""
         theirs = self.conn.their_state
@@ -98,9 +103,3 @@ def _cancelled(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
     if timer is not None:
         timer.cancel()
     return None
-
-
-def _come_again() -> Callable[..., Any]:
-    response = as_response(busy("there are too many connections"))
-    response.headers["Connection"] = "close"
-    return response

@@ -34,7 +34,7 @@ class Settings:
     beyond_loopback: bool = False
     token_file: str | None = None
     token_user: int = 65534
-    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     tls_certificate: str | None = None
     tls_key: str | None = None

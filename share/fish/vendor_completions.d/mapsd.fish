@@ -50,6 +50,12 @@ complete -c mapsd -f
 
 set -g __mapsd_valued 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'explain --proof' 'explain --procfs' 'explain --host-root' 'fds --proof' 'fds --procfs' 'fds --host-root' 'layers --procfs' 'layers --host-root' 'which --procfs' 'which --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root'
 complete -c mapsd -n '__mapsd_at ""' -l version -d 'the version'
+complete -c mapsd -n '__mapsd_at ""' -l socket -r -F -d 'ask the daemon at this Unix socket instead of the kernel: lookup, explain, fds, layers, which and doctor'
+complete -c mapsd -n '__mapsd_at ""' -l url -x -d 'the same by http://HOST:PORT or https://HOST:PORT'
+complete -c mapsd -n '__mapsd_at ""' -l token-file -r -F -d 'with --url, a file with the token, which only you may read'
+complete -c mapsd -n '__mapsd_at ""' -l ca-file -r -F -d 'with https, the certificates that are trusted instead of the system\'s'
+complete -c mapsd -n '__mapsd_at ""' -l cert-file -r -F -d 'with https, a certificate that says who you are'
+complete -c mapsd -n '__mapsd_at ""' -l key-file -r -F -d 'its key'
 complete -c mapsd -n '__mapsd_at ""' -s h -l help -d 'this text'
 
 complete -c mapsd -n '__mapsd_at ""' -a demo -d 'a container of its own in which a library is copied up: the idea in ten seconds'
@@ -136,7 +142,7 @@ complete -c mapsd -n '__mapsd_at "serve"' -l listen -x -d 'listen for TCP as wel
 complete -c mapsd -n '__mapsd_at "serve"' -l beyond-loopback -a 'true false' -d 'let listen be an address that other machines reach'
 complete -c mapsd -n '__mapsd_at "serve"' -l token-file -r -F -d 'the file of the bearer tokens that TCP asks for, one a line, for its owner only'
 complete -c mapsd -n '__mapsd_at "serve"' -l token-user -x -d 'whose rights a token has, by name or number (default 65534)'
-complete -c mapsd -n '__mapsd_at "serve"' -l allowed-hosts -x -d 'the hosts that a request over TCP may name, without a port (default localhost,127.0.0.1,[::1])'
+complete -c mapsd -n '__mapsd_at "serve"' -l allowed-hosts -x -d 'the hosts that a request over TCP may name, without a port, beside localhost, 127.0.0.1 and [::1]'
 complete -c mapsd -n '__mapsd_at "serve"' -l allowed-origins -x -d 'the web origins whose pages may ask over TCP, such as https://maps.example'
 complete -c mapsd -n '__mapsd_at "serve"' -l tls-certificate -r -F -d 'the certificate chain, PEM; TCP then is TLS'
 complete -c mapsd -n '__mapsd_at "serve"' -l tls-key -r -F -d 'its private key, where it is not in the same file'
