@@ -29,8 +29,8 @@ class Looked(Protocol):
         """Return what was asked."""
 
     @property
-    def pid(self) -> int:
-        """Return about which process."""
+    def pid(self) -> int | None:
+        """Return about which process, None for all."""
 
     @property
     def process(self) -> ProcessFacts | None:

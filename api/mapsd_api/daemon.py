@@ -39,11 +39,12 @@ class Application(NamedTuple):
 Make = Callable[[Settings, Tokens | None], Application]
 
 
-def serve(read: Callable[[], Settings], make: Make, protocols: Protocols, environ: MutableMapping[str, str]) -> int:
+def serve(read: Callable[[], Settings], make: Make, protocols: Callable[[Settings], Protocols],
+          environ: MutableMapping[str, str]) -> int:
     """Serve until a signal ends it, and return the exit status.
 
     SIGTERM and SIGINT end it when what was asked is answered, told again at once; SIGHUP has *read* called again.
-    *make* is called once, before there is any thread. Raises MapsdError where nothing can be served.
+    *make* and *protocols* are called once, before there is any thread. Raises MapsdError where nothing can be served.
     """
     logs.to_stderr()
     settings = read()
@@ -53,7 +54,7 @@ def serve(read: Callable[[], Settings], make: Make, protocols: Protocols, enviro
         listeners = sockets.enter_context(opened(settings, environ))
         descriptors.allow(settings.connections)
         application = make(settings, tokens)
-        door = Door(listeners, protocols, context)
+        door = Door(listeners, protocols(settings), context)
         daemon = _Daemon(settings, application, door, notifier, sockets.close)
         with asyncio.Runner() as runner:
             runner.run(daemon.live(read))

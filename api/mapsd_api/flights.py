@@ -32,6 +32,11 @@ class Flights(Generic[Worker]):
         """Return how many different questions stand in line."""
         return len(self._next)
 
+    @property
+    def running(self) -> int:
+        """Return how many are being asked."""
+        return self._pool.given
+
     def ask(self, key: Hashable, question: Callable[[Worker], Found]) -> Found:
         """Return what *question* returns, asked once for all that have the same *key*; raises what it raises.
 

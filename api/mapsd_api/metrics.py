@@ -1,5 +1,6 @@
 """What the daemon did, counted for Prometheus: never a label whose values have no end, as a file, a pid or a user."""
 
+from collections import Counter as tally  # noqa: N813  (Prometheus has a Counter)
 from collections.abc import Callable, Iterable, Iterator
 from typing import get_args
 
@@ -64,10 +65,11 @@ class Metrics:
 
     def answered(self, mappings: Iterable[Answer]) -> None:
         """Count the mappings of an answer, those of files."""
-        for mapping in mappings:
-            if mapping.state is not None:
-                self._states.labels(mapping.state).inc()
-                self._proofs.labels(mapping.proof).inc()
+        found = tally((mapping.state, mapping.proof) for mapping in mappings)
+        for (state, proof), many in found.items():
+            if state is not None:
+                self._states.labels(state).inc(many)
+                self._proofs.labels(proof).inc(many)
 
     def requested(self, route: str | None, method: str, status: int) -> None:
         """Count a request; *route* is the template of ROUTES that it took, None where there was none."""

@@ -15,9 +15,9 @@ class Pool(Generic[Worker]):
 
     def __init__(self, make: Callable[[], Worker], size: int, patience: float) -> None:
         """Keep at most *size* workers; whoever waits for one is refused after *patience* seconds."""
-        self._make, self._free, self.patience = make, list[Worker](), patience
+        self._make, self._size, self.patience = make, size, patience
+        self._free, self._given = list[Worker](), list[Worker]()
         self._left = threading.BoundedSemaphore(size)
-        self._size = size
 
     @contextmanager
     def worker(self) -> Iterator[Worker]:
@@ -26,12 +26,19 @@ class Pool(Generic[Worker]):
             raise busy("no lookup ended in time")
         try:
             worker = self._free.pop() if self._free else self._make()
+            self._given.append(worker)
             try:
                 yield worker
             finally:
+                self._given.remove(worker)
                 self._free.append(worker)
         finally:
             self._left.release()
+
+    @property
+    def given(self) -> int:
+        """Return how many workers are handed out."""
+        return len(self._given)
 
     def close(self, give_back: Callable[[Worker], None]) -> None:
         """Wait for every worker and give back what it has; nobody may ask afterwards."""

@@ -29,7 +29,6 @@ KINDS = {
     "no-mapping": Kind(404, "No mapping of the process is meant"),
     "no-route": Kind(404, "There is no such route"),
     "method": Kind(405, "The route does not have this method"),
-    "not-acceptable": Kind(406, "The route has no such form"),
     "gone": Kind(410, "The process exited meanwhile"),
     "cursor-expired": Kind(410, "The listing of this cursor is no longer kept"),
     "invalid": Kind(400, "The question was not understood"),

@@ -4,14 +4,12 @@ import os
 from collections.abc import Mapping
 from functools import partial
 
-from mapsd.linux.authority import Authority
-from mapsd_api.connections import LimitedProtocol
-from mapsd_api.daemon import Application, serve
-from mapsd_api.server import NotStarted, Protocols
+from mapsd_api.assembly import application
+from mapsd_api.daemon import serve
+from mapsd_api.peer import home
+from mapsd_api.peerprotocol import protocols
+from mapsd_api.server import Protocols
 from mapsd_api.settings import Settings, read
-from mapsd_api.tokens import Tokens
-
-PROTOCOLS: Protocols = {"unix": LimitedProtocol, "tcp": LimitedProtocol}
 
 
 def run(arguments: Mapping[str, str]) -> int:
@@ -20,11 +18,8 @@ def run(arguments: Mapping[str, str]) -> int:
     *arguments* are by the names of the settings, and `config`. Raises MapsdError where nothing can be served.
     """
     said = dict(os.environ)  # what the service manager says in it is said once, and the settings are read again
-    return serve(partial(read, arguments, said), application, PROTOCOLS, os.environ)
+    return serve(partial(read, arguments, said), application, _protocols, os.environ)
 
 
-def application(settings: Settings, tokens: Tokens | None) -> Application:
-    """Return what answers. Raises NoAuthority where who may see what cannot be asked of this kernel."""
-    del settings, tokens
-    Authority().test()
-    raise NotStarted("there is no application yet")
+def _protocols(settings: Settings) -> Protocols:
+    return protocols(home(os.fsencode(settings.procfs)))

@@ -1,16 +1,17 @@
 """The questions of many askers: each sees what the kernel would let it see, and gets a fresh answer."""
 
+import time
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Protocol, TypeVar
 
-from mapsd import Session
 from mapsd.errors import AccessDenied, MapsdError, ProcessGone
 from mapsd.linux.authority import Peer
 from mapsd.model import ProcessFacts
 from mapsd_api.flights import Flights
 from mapsd_api.identity import Identity
 from mapsd_api.problems import Problem, of_failure
+from mapsd_api.worker import Worker
 
 SHARE = 256  # processes that are looked at between two questions of authority
 
@@ -24,6 +25,7 @@ class OfProcess(Protocol):
 
 
 Found = TypeVar("Found", bound=OfProcess)
+Known = TypeVar("Known")
 
 
 class Authority(Protocol):
@@ -37,48 +39,70 @@ class Authority(Protocol):
 
 
 class Look(NamedTuple):
-    """One question that was asked about a process: by whom, and how it ended.
+    """One question that was asked about a process: by whom, how it ended, and after how many seconds.
 
-    *process* is None where there is none, or none that the asker may see.
+    *pid* is None for a question about all. *process* is None where there is none, or none that the asker may see.
     """
 
     identity: Identity
     operation: str
-    pid: int
+    pid: int | None
     process: ProcessFacts | None
     outcome: str
+    seconds: float = 0.0
 
 
 class Service:
     """Asks in the name of others."""
 
-    def __init__(self, authority: Authority, flights: Flights[Session], who: Callable[[int], ProcessFacts],
+    def __init__(self, authority: Authority, flights: Flights[Worker], who: Callable[[int], ProcessFacts],
                  told: Callable[[Look], None]) -> None:
         """Ask by *flights* what *authority* allows; *who* says who a process is now, each look is *told*."""
         self._authority, self._flights, self._who, self._told = authority, flights, who, told
 
-    def ask(self, identity: Identity, operation: str, pid: int, question: Callable[[Session], Found],
-            *details: Hashable) -> Found:
-        """Return the answer to a question about a process, asked once for all who ask it with the same *details*.
+    def ask(self, identity: Identity, operation: str, pid: int, question: Callable[[Worker], Found],
+            *key: Hashable) -> Found:
+        """Return the answer to a question about a process, asked once for all whose questions have the same *key*.
 
         Raises Problem: absent where the asker may not see the process, before or after it was looked at.
         """
-        process, outcome = None, "internal"
+        return self._told_of(identity, operation, pid, lambda: self._flights.ask((pid, *key), question), _process)
+
+    def who(self, identity: Identity, operation: str, pid: int) -> ProcessFacts:
+        """Return who a process is; raises Problem."""
+        return self._told_of(identity, operation, pid, lambda: self._who(pid), lambda process: process)
+
+    def _told_of(self, identity: Identity, operation: str, pid: int, asked: Callable[[], Known],
+                 whom: Callable[[Known], ProcessFacts]) -> Known:
+        process, outcome, began = None, "internal", time.monotonic()
         try:
-            found = self._seen(identity, pid, lambda: self._flights.ask((operation, pid, *details), question))
-            process, outcome = found.process, "answered"
+            found = self._seen(identity, pid, asked, whom)
+            process, outcome = whom(found), "answered"
         except Problem as problem:
             outcome = problem.kind
             raise
-        except (MapsdError, OSError) as error:
-            problem = of_failure(error)
-            outcome = problem.kind
-            raise problem from error
         finally:
-            self._told(Look(identity, operation, pid, process, outcome))
+            self._told(Look(identity, operation, pid, process, outcome, time.monotonic() - began))
         return found
 
-    def _seen(self, identity: Identity, pid: int, asked: Callable[[], Found]) -> Found:
+    def look(self, identity: Identity, pid: int, question: Callable[[Worker], Found], *key: Hashable) -> Found:
+        """Return what ask() does, of which nobody is told: another look at what was asked about before."""
+        return self._seen(identity, pid, lambda: self._flights.ask((pid, *key), question), _process)
+
+    def listed(self, identity: Identity, operation: str) -> None:
+        """Tell that somebody who may see every process has them listed."""
+        if identity.everything:
+            self._told(Look(identity, operation, None, None, "answered"))
+
+    def _seen(self, identity: Identity, pid: int, asked: Callable[[], Known],
+              whom: Callable[[Known], ProcessFacts]) -> Known:
+        try:
+            return self._permitted(identity, pid, asked, whom)
+        except (MapsdError, OSError) as error:
+            raise of_failure(error) from error
+
+    def _permitted(self, identity: Identity, pid: int, asked: Callable[[], Known],
+                   whom: Callable[[Known], ProcessFacts]) -> Known:
         absent = ProcessGone(pid, seen=False)
         if not self.may_see(identity, pid):
             raise absent
@@ -89,7 +113,7 @@ class Service:
             if isinstance(error, ProcessGone) or self.may_see(identity, pid):
                 raise
             raise absent from error
-        if not self._is_still(identity, found.process):
+        if not self._is_still(identity, whom(found)):
             raise absent
         return found
 
@@ -110,12 +134,13 @@ class Service:
     def processes(self, identity: Identity, pids: Sequence[int]) -> Iterator[ProcessFacts]:
         """Yield who those of *pids* are that somebody may see, in their order."""
         for begin in range(0, len(pids), SHARE):
-            found = list(self._known(self._visible(identity, pids[begin:begin + SHARE])))
-            still = set(self._visible(identity, [process.pid for process in found]))
+            found = list(self._known(self.visible(identity, pids[begin:begin + SHARE])))
+            still = set(self.visible(identity, [process.pid for process in found]))
             again = {process.pid: process.start_time for process in self._known(sorted(still))}
             yield from (process for process in found if again.get(process.pid) == process.start_time)
 
-    def _visible(self, identity: Identity, pids: Sequence[int]) -> Sequence[int]:
+    def visible(self, identity: Identity, pids: Sequence[int]) -> Sequence[int]:
+        """Return those of *pids* that somebody may see, in their order."""
         if identity.everything:
             return pids
         seen = set(self._authority.visible(identity.peer, pids))
@@ -126,3 +151,7 @@ class Service:
             # A listing is of those that are there: who went meanwhile is not on it.
             with suppress(ProcessGone, AccessDenied):
                 yield self._who(pid)
+
+
+def _process(found: OfProcess) -> ProcessFacts:
+    return found.process

@@ -2,7 +2,7 @@
 
 import time
 
-from mapsd.model import Answer, Backing, Mount, ProcessAnswer
+from mapsd.model import Answer, Backing, Mount, ProcessAnswer, ProcessFacts
 
 CONFIDENCE = {"kernel-inode": "proven", "bpf": "proven", "page-frame": "proven", "build-id": "proven",
               "sole-candidate": "proven", "lookup": "inferred", "none": "unknown"}
@@ -35,21 +35,25 @@ def confidence(answer: Answer) -> str:
 
 def as_json(answer: ProcessAnswer) -> JsonObject:
     """Return the contract's object of one process."""
-    process = answer.process
     return {
         "schema": "mapsd/v1",
-        "process": {"pid": process.pid, "start_time": process.start_time, **_path("name", process.name),
-                    "uid": process.uid, **_path("exe", process.exe), "mount_namespace": process.mount_namespace,
-                    **_path("root", process.root)},
+        "process": process_object(answer.process),
         "container": None,
         "kernel": {"release": answer.release, "shows": answer.shows},
-        "as_of": _moment(answer.as_of),
+        "as_of": moment(answer.as_of),
         "mappings": [_mapping(mapping) for mapping in answer.mappings],
         "skipped": [{"what": part.what, "reason": part.reason, "needs": part.needs or None} for part in answer.skipped],
     }
 
 
-def _moment(seconds: float) -> str:
+def process_object(process: ProcessFacts) -> JsonObject:
+    """Return the contract's words on who a process is."""
+    return {"pid": process.pid, "start_time": process.start_time, **_path("name", process.name), "uid": process.uid,
+            **_path("exe", process.exe), "mount_namespace": process.mount_namespace, **_path("root", process.root)}
+
+
+def moment(seconds: float) -> str:
+    """Return seconds since the epoch as RFC 3339 has it, in UTC, to the millisecond."""
     milliseconds = int(seconds * 1000)
     date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
     return f"{date}.{milliseconds % 1000:03}Z"

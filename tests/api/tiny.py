@@ -91,7 +91,7 @@ def main() -> int:
     arguments = {option.replace("-", "_"): value for option, _, value in given}
     said = dict(os.environ)
     status = daemon.serve(partial(read, arguments, said, "/nonexistent"), make,
-                          {"unix": LimitedProtocol, "tcp": LimitedProtocol}, os.environ)
+                          lambda _: {"unix": LimitedProtocol, "tcp": LimitedProtocol}, os.environ)
     _leave(status)
     return status
 

@@ -1,0 +1,45 @@
+"""Answers as responses: one JSON object, or a line an object."""
+
+import json
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from mapsd.views.render import JsonObject
+
+NDJSON = "application/x-ndjson"
+
+
+def as_json(found: JsonObject) -> Response:
+    """Return an object as a response."""
+    return Response(json.dumps(found), media_type="application/json")
+
+
+def unless_known(request: Request, found: JsonObject) -> Response:
+    """Return an object as a response, or 304 where the asker has the same already, whenever that was. See RFC 9110."""
+    body = json.dumps(found)
+    # Answers are compared without their time. No text before it can be the same: a name has 15 bytes, a path a slash.
+    timeless = body.replace(json.dumps(found["as_of"]), "", 1) if "as_of" in found else body
+    tag = f'W/"{blake2b(timeless.encode(), digest_size=16).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if tag in (word.strip() for word in request.headers.get("if-none-match", "").split(",")):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+def lines(found: Iterable[JsonObject]) -> Response:
+    """Return objects as they come, one a line."""
+    return StreamingResponse(_lines(found), media_type=NDJSON)
+
+
+def _lines(found: Iterable[JsonObject]) -> Iterator[str]:
+    for one in found:
+        yield json.dumps(one) + "\n"
+
+
+def wants_lines(request: Request) -> bool:
+    """Return whether the asker names NDJSON, and JSON not before it."""
+    kinds = [kind.partition(";")[0].strip().lower() for kind in request.headers.get("accept", "").split(",")]
+    return NDJSON in kinds and "application/json" not in kinds[:kinds.index(NDJSON)]

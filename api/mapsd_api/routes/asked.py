@@ -1,0 +1,93 @@
+"""What the handlers of all routes share: what answers, who asks, and the words of a question."""
+
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, cast
+
+from fastapi import Depends, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from mapsd_api.examination import Examination
+from mapsd_api.identity import Identity
+from mapsd_api.listings import Listings
+from mapsd_api.metrics import Metrics
+from mapsd_api.problems import KINDS, MEDIA_TYPE, Problem
+from mapsd_api.responses import NDJSON
+from mapsd_api.roster import Known, Roster
+from mapsd_api.service import Service
+from mapsd_api.watcher import Watcher
+
+TAKEN = {"", "*/*", "application/*", "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """What answers."""
+
+    service: Service
+    roster: Roster
+    listings: Listings[Known]
+    watcher: Watcher
+    metrics: Metrics
+    examination: Examination
+    page_size: int
+    ready: Callable[[], bool]
+
+
+def _daemon(request: Request) -> Daemon:
+    return cast("Daemon", request.app.state.daemon)
+
+
+def _asker(request: Request) -> Identity:
+    return cast("Identity", request.state.identity)
+
+
+Answering = Annotated[Daemon, Depends(_daemon)]
+Asker = Annotated[Identity, Depends(_asker)]
+Pid = Annotated[int, Path(ge=1, lt=2**31, description="The process, as the daemon's pid namespace numbers it")]
+Means = Literal["auto", "lookup", "page-frame", "build-id", "bpf"]
+Address = Annotated[str, Field(pattern="^0x[0-9a-fA-F]{1,16}$")]
+
+
+class OfThread(BaseModel):
+    """A question about a process, or about one of its threads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    thread: int | None = Field(None, ge=1, lt=2**31, description="As this thread of the process sees it")
+
+
+class OfMeans(OfThread):
+    """A question that may be answered by more than names."""
+
+    proof: Means = Field("auto", description="What may be asked beyond names; auto: the cheapest that is sufficient")
+
+
+Threaded = Annotated[OfThread, Query()]
+Meant = Annotated[OfMeans, Query()]
+
+
+def exact_path(text: str | None, base64: str | None) -> bytes:
+    """Return a path that was given as text or as its exact bytes. Raises Problem (invalid)."""
+    if (text is None) == (base64 is None):
+        raise Problem("invalid", "one of path and path_base64 is needed")
+    try:
+        return b64decode(base64, validate=True) if base64 is not None else (text or "").encode()
+    except ValueError as error:
+        raise Problem("invalid", "path_base64 is not base64") from error
+
+
+def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """Return what a route's document says of its problems, those of every route included."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for kind in ("invalid", "unauthenticated", "busy", *kinds):
+        status, title = KINDS[kind]
+        said = found.get(status, {}).get("description")
+        found[status] = {"description": f"{said}; or: {title}" if said else title,
+                         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    return found
+
+
+OF_PROCESS = problems("absent", "gone", "not-readable", "kernel-lacks")
+LINES: dict[str, Any] = {"content": {NDJSON: {"schema": {"type": "string"}}}}

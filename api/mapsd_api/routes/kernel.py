@@ -1,0 +1,21 @@
+"""What this machine and the daemon's privileges let it establish."""
+
+from fastapi import APIRouter, Request, Response
+
+from mapsd.errors import MapsdError
+from mapsd.views.doctor import as_json as as_object
+from mapsd_api import schemas
+from mapsd_api.problems import of_failure
+from mapsd_api.responses import unless_known
+from mapsd_api.routes.asked import Answering, problems
+
+router = APIRouter(tags=["daemon"])
+
+
+@router.get("/kernel", operation_id="examine_kernel", response_model=schemas.Diagnosis, responses=problems())
+def examine_kernel(request: Request, daemon: Answering) -> Response:
+    """Say what the kernel shows, which means of proof work for the daemon, which do not, and why."""
+    try:
+        return unless_known(request, as_object(daemon.examination.found()))
+    except (MapsdError, OSError) as error:
+        raise of_failure(error) from error
