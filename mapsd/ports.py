@@ -40,12 +40,13 @@ class Namespace(NamedTuple):
 
     "here" (the process's own namespace), "elsewhere", "nowhere" (it has left every one), "private" (in none, and
     with the flags of a clone that an overlay makes of a lower layer), or "unknown". *mount* is the mount as its
-    own namespace has it, where that was read.
+    own namespace has it, where that was read; *needs* is the capability that would settle what is unknown.
     """
 
     place: str
     reason: str = ""
     mount: Mount | None = None
+    needs: str = ""
 
 
 class Process(Protocol):

@@ -159,7 +159,7 @@ class LiveMachine:
         from mapsd.linux.namespaces import place_of  # noqa: PLC0415  (most mounts are the process's own)
         try:
             with opened(self.open(ref, os.O_PATH | os.O_CLOEXEC)) as fd:
-                return place_of(fd, mount_id, self.process.target("ns/mnt"), complete=self.reads_trusted())
+                return place_of(fd, mount_id, self.process, complete=self.reads_trusted())
         except OSError as error:
             unless_exhausted(error)
             return Namespace("unknown", "the mapping went away while it was asked about")

@@ -81,7 +81,7 @@ def _elsewhere(vma: Vma, mapped: FileFacts, mount: Mount | None, seen: list[tupl
     if not here:
         space = scene.machine.place_of(mapped.mount_id, ByVma(vma.start, vma.end))
         if space.place == "unknown":
-            return Place("unknown", None, mapped, mount, space.reason, "CAP_SYS_ADMIN")
+            return Place("unknown", None, mapped, mount, space.reason, space.needs)
         mount = mount or space.mount
         if space.place in {"nowhere", "private"}:
             return Place(space.place, None, mapped, None, inner=_below_mount(vma, scene))
