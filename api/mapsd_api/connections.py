@@ -16,7 +16,7 @@ SPARE = 64  # further connections, which are told to come again
 class Limits(NamedTuple):
     """How many connections there may be at the same time, and seconds.
 
-    *arrives*: for a request to arrive whole; *takes*: for the client to take on what it is sent.
+    *arrives*: for a request to arrive whole, a TLS handshake included; *takes*: for the client to take what it is sent.
     """
 
     connections: int = 512
@@ -31,6 +31,7 @@ class LimitedState(ServerState):
         """Keep the limits, which may be changed while the server runs."""
         super().__init__()
         self.limits = limits
+        self.handshakes = set[LimitedProtocol]()
 
 
 class LimitedProtocol(H11Protocol):
@@ -46,9 +47,23 @@ class LimitedProtocol(H11Protocol):
         self._limits = server_state.limits
         self._arriving: asyncio.TimerHandle | None = None
         self._taking: asyncio.TimerHandle | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+        self._handshakes = server_state.handshakes
+
+    def shake_hands(self) -> None:
+        """Be one of those whose TLS handshake is under way. Raises ConnectionRefusedError where there are too many.
+
+        Nothing else knows of this connection until connection_made(), and that never comes if the handshake fails. A
+        failure in making a protocol has asyncio drop the connection.
+        """
+        if len(self._handshakes) >= SPARE:
+            raise ConnectionRefusedError
+        self._handshakes.add(self)
+        self.loop.call_later(self._limits.arrives, self._handshakes.discard, self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request, which is told to come again when there are too many connections."""
+        self._handshakes.discard(self)
         super().connection_made(transport)
         over = len(self.connections) - self._limits.connections
         if over > SPARE:
@@ -59,7 +74,8 @@ class LimitedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._arriving, self._taking = _cancelled(self._arriving), _cancelled(self._taking)
+        for timer in (self._arriving, self._taking, self._leaving):
+            _cancelled(timer)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -69,6 +85,17 @@ class LimitedProtocol(H11Protocol):
             self._arriving = _cancelled(self._arriving)
         elif self._arriving is None:
             self._arriving = self._after(self._limits.arrives)
+        self._leave()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or for the end of the connection."""
+        super().on_response_complete()
+        self._leave()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End a connection on which nothing more is asked."""
+        super().timeout_keep_alive_handler()
+        self._leave()
 
     def pause_writing(self) -> None:
         """Wait for the client to take what it was sent."""
@@ -85,6 +112,11 @@ class LimitedProtocol(H11Protocol):
         response = as_response(busy(detail))
         response.headers["Connection"] = "close"
         self.app = response
+
+    def _leave(self) -> None:
+        """Wait no longer than for an answer that the client takes what is left to be sent on a connection that ends."""
+        if self.transport.is_closing() and self._leaving is None:
+            self._leaving = self._after(self._limits.takes)
 
     def _waits(self) -> bool:
         """Return whether a request has begun and is not whole. Between two of them uvicorn waits as long as it does."""

@@ -12,7 +12,7 @@ _log = logging.getLogger("mapsd")
 
 def allow(connections: int) -> None:
     """Raise our limit as far as we may; where that is too low the log says so."""
-    needed = connections + SPARE + _OTHERS
+    needed = connections + 2 * SPARE + _OTHERS  # SPARE refused, and as many TLS handshakes
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)

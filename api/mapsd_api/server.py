@@ -16,7 +16,7 @@ from mapsd_api.listener import Kind, Listener
 
 _KEEP_ALIVE = 30  # seconds between two requests of a connection
 _HEAD = 32 * 1024  # bytes: a path of 4,096 takes three times as many in a query
-_HANDSHAKE = 10.0  # seconds
+_FAREWELL = 1.0  # seconds for a client to take leave of TLS
 _DATE = 1.0  # seconds that a response's date may be late
 
 Protocols = Mapping[Kind, type[LimitedProtocol]]
@@ -76,13 +76,21 @@ class Server(uvicorn.Server):
         self._on_start()
 
     async def _accepting(self, listener: Listener) -> asyncio.Server:
-        tls = self._door.tls if listener.kind == "tcp" else None
-        return await asyncio.get_running_loop().create_server(
-            partial(self._connection, listener.kind), sock=listener.socket, ssl=tls, backlog=self.config.backlog,
-            ssl_handshake_timeout=_HANDSHAKE if tls else None)
+        loop, tls = asyncio.get_running_loop(), self._door.tls
+        if listener.kind == "tcp" and tls is not None:
+            return await loop.create_server(
+                self._handshake, sock=listener.socket, backlog=self.config.backlog, ssl=tls,
+                ssl_handshake_timeout=self.server_state.limits.arrives, ssl_shutdown_timeout=_FAREWELL)
+        make = partial(self._connection, listener.kind)
+        return await loop.create_server(make, sock=listener.socket, backlog=self.config.backlog)
 
     def _connection(self, kind: Kind) -> LimitedProtocol:
         return self._door.protocols[kind](self.config, self.server_state, self.lifespan.state)
+
+    def _handshake(self) -> LimitedProtocol:
+        made = self._connection("tcp")
+        made.shake_hands()
+        return made
 
     async def main_loop(self) -> None:
         """Wait for stop(). uvicorn looks ten times a second."""
