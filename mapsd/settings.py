@@ -56,7 +56,7 @@ SETTINGS = (
     Setting("connections", "COUNT", "512", "connections at the same time; further ones are told to come again",
             live=True, least=1, most=100_000),
     Setting("body_limit", "BYTES", "1048576", "the longest body of a request", live=True, least=1024, most=1 << 30),
-    Setting("page_size", "COUNT", "1000", "the most that one page of a list holds", live=True, least=1, most=100_000),
+    Setting("page_size", "COUNT", "1000", "the most that one page of a list holds", least=1, most=100_000),
     Setting("watch_interval", "SECONDS", "1", "how often processes are looked at for events", least=0.1, most=3600),
     Setting("drain", "SECONDS", "10", "how long requests may go on when the daemon is to end", live=True,
             least=0, most=3600),

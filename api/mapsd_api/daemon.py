@@ -28,7 +28,8 @@ _log = logging.getLogger("mapsd")
 class Application(NamedTuple):
     """What the daemon needs of an application.
 
-    *reload* takes what may change while it runs; *drain* ends its streams, which would else never be answered.
+    *reload* takes what may change while it runs, or raises MapsdError and goes on as before; *drain* ends its streams,
+    which would else never be answered.
     """
 
     asgi: ASGIApp
@@ -115,16 +116,19 @@ class _Daemon:
             return
         self._notifier.reloading()
         try:
-            settings, fixed = reloaded(self._settings, read())
-            tokens = _tokens(settings)
-            tls.renew(self._door.tls, settings)
+            self._changed(read())
         except MapsdError as error:
             _log.error("not reloaded: what was said before stays", extra={"fields": {"reason": str(error)}})
-        else:
-            self._application.reload(settings, tokens)
-            self._use(settings)
-            _log.info("reloaded", extra={"fields": {"needs_restart": fixed}})
-        self._notifier.ready(f"listening at {self._at}")
+        finally:
+            self._notifier.ready(f"listening at {self._at}")
+
+    def _changed(self, new: Settings) -> None:
+        settings, fixed = reloaded(self._settings, new)
+        tokens = _tokens(settings)
+        tls.renew(self._door.tls, settings)
+        self._application.reload(settings, tokens)
+        self._use(settings)
+        _log.info("reloaded", extra={"fields": {"needs_restart": fixed}})
 
     def _stopping(self) -> None:
         """See to it that nobody waits for us in vain: neither the manager nor a stream, nor who starts the next one."""

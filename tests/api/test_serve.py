@@ -286,32 +286,38 @@ def test_the_service_manager_is_told(path, manager, tmp_path):
 
 def test_a_reload_applies_what_it_can_and_names_what_it_cannot(path, token, tmp_path):
     file = tmp_path / "mapsd.toml"
-    file.write_text("page_size = 5\nlookups = 1\n")
+    file.write_text("connections = 5\nlookups = 1\n")
     with running(path, f"--config={file}", token) as daemon:
         assert daemon.settings(TOKEN)["holds"] is True
-        file.write_text("page_size = 6\nlookups = 3\nprocfs = '/host'\n")
+        file.write_text("connections = 6\nlookups = 3\nprocfs = '/host'\n")
         (tmp_path / "token").write_text("another-token-of-today")
         daemon.signal(signal.SIGHUP)
         assert daemon.until_said("reloaded")["needs_restart"] == ["procfs", "lookups"]
         now = daemon.settings(TOKEN)
-        assert (now["page_size"], now["lookups"], now["procfs"], now["holds"]) == (6, 1, "/proc", False)
+        assert (now["connections"], now["lookups"], now["procfs"], now["holds"]) == (6, 1, "/proc", False)
         assert daemon.settings("another-token-of-today")["holds"] is True
 
 
-@pytest.mark.parametrize("broken", ["file", "token"])
-def test_what_is_broken_changes_nothing_and_is_said(path, token, tmp_path, broken):
+@pytest.mark.parametrize(("now", "mode", "why"), [
+    ("connections = 6\nconections = 7", 0o600, "FILE:2: no such setting: 'conections'"),
+    ("connections = 6", 0o644, "token_file: TOKEN: others than its owner may use it: chmod 0600"),
+    ("connections = 6\ngroup = 13", 0o600, "13 is a group of nobody's"),
+], ids=["file", "token", "application"])
+def test_what_is_broken_changes_nothing_and_is_said(path, token, tmp_path, now, mode, why):
     file = tmp_path / "mapsd.toml"
-    file.write_text("page_size = 5\n")
+    file.write_text("connections = 5\n")
     with running(path, f"--config={file}", token) as daemon:
-        file.write_text("page_size = 6\n" if broken == "token" else "page_size = 6\npage_sise = 7\n")
-        if broken == "token":
-            (tmp_path / "token").chmod(0o644)
+        file.write_text(now)
+        (tmp_path / "token").chmod(mode)
         daemon.signal(signal.SIGHUP)
         said = daemon.until_said("not reloaded: what was said before stays")
-        assert said["reason"] == (f"{file}:2: no such setting: 'page_sise'" if broken == "file" else
-                                  f"token_file: {tmp_path}/token: others than its owner may use it: chmod 0600")
-        assert (daemon.settings(TOKEN)["page_size"], daemon.settings(TOKEN)["holds"]) == (5, True)
-        assert daemon.process.poll() is None
+        assert said["reason"].replace(str(file), "FILE").replace(str(tmp_path / "token"), "TOKEN") == why
+        assert (daemon.settings(TOKEN)["connections"], daemon.settings(TOKEN)["holds"]) == (5, True)
+        file.write_text("connections = 7")
+        (tmp_path / "token").chmod(0o600)
+        daemon.signal(signal.SIGHUP)
+        daemon.until_said("reloaded")
+        assert daemon.settings()["connections"] == 7
 
 
 def test_a_reload_takes_a_renewed_certificate(path, token, tmp_path):

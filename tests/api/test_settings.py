@@ -240,9 +240,9 @@ def test_sockets_of_the_service_manager_need_none_of_ours():
 
 
 def test_a_reload_changes_what_may_change_and_names_the_rest():
-    old = Settings(page_size=1, lookups=1, group=1)
-    new = Settings(page_size=2, lookups=2, procfs="/host/proc", group=None)
-    assert reloaded(old, new) == (Settings(page_size=2, lookups=1, group=None), ("procfs", "lookups"))
+    old = Settings(body_limit=1, lookups=1, group=1)
+    new = Settings(body_limit=2, lookups=2, procfs="/host/proc", group=None)
+    assert reloaded(old, new) == (Settings(body_limit=2, lookups=1, group=None), ("procfs", "lookups"))
     assert reloaded(new, new) == (new, ())
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from functools import partial
 
 from mapsd.cli.serve import _leave
-from mapsd.errors import MapsdError
+from mapsd.errors import MapsdError, UsageError
 from mapsd_api import connections, daemon
 from mapsd_api.connections import LimitedProtocol, Limits
 from mapsd_api.settings import Settings, read
@@ -28,6 +28,8 @@ class Tiny:
         self.drained = asyncio.Event()
 
     def reload(self, settings: Settings, tokens: Tokens | None) -> None:
+        if settings.group == 13:
+            raise UsageError("13 is a group of nobody's")
         self.settings, self.tokens = settings, tokens
 
     async def __call__(self, scope: dict, receive: object, send: object) -> None:
