@@ -2,7 +2,7 @@
 
 import time
 
-from mapsd.answer.reading import Reading
+from mapsd.answer.reading import Reading, Text
 from mapsd.light import NamedTuple, Sequence
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.vmfiles import LiveVmFiles
@@ -38,6 +38,15 @@ class Kept:
     def __init__(self) -> None:
         """Know nothing."""
         self._processes: dict[bytes, _Process] = {}
+        self._texts: dict[bytes, Text] = {}
+
+    def text(self, path: bytes) -> Text | None:
+        """Return the last text of maps of the process, or thread, whose directory is *path*."""
+        return self._texts.get(path)
+
+    def read(self, path: bytes, text: Text) -> None:
+        """Keep a text of maps."""
+        self._texts[path] = text
 
     def recall(self, path: bytes, reading: Reading, machine: LiveMachine, vm_files: LiveVmFiles) -> "Recollection":
         """Return what is known of the process, or thread, whose directory is *path*; close() it."""
@@ -54,7 +63,9 @@ class Kept:
             found = found if len(merged) > 2 * len(found) + _SPARE else merged
         self._processes[path] = _Process(reading, machine.mounts(), found)
         while len(self._processes) > PROCESSES:
-            del self._processes[next(iter(self._processes))]
+            oldest = next(iter(self._processes))
+            del self._processes[oldest]
+            self._texts.pop(oldest, None)
 
 
 class Recollection:
@@ -86,8 +97,8 @@ class Recollection:
     def learn(self, vma: Vma, answer: Answer) -> None:
         """Take an answer that was asked for after answer() did not know it."""
         before, seen, names = self._known.get(vma), self._seen.get(vma), names_of(answer)
-        same = before is not None and before.names == names
-        self.found[vma] = Known(answer, names, seen if same and seen is not None and steady(seen, self._began) else None)
+        same = before is not None and before.names == names and seen is not None and steady(seen, self._began)
+        self.found[vma] = Known(answer, names, seen if same else None)
 
     def _held(self, vma: Vma) -> object:
         found = self._vm_files.identity(vma)

@@ -44,7 +44,7 @@ def observe(pid: int, thread: int | None, asking: Asking, addresses: Sequence[in
 
 def _observe(process: ProcFs, line: stat.Stat, asking: Asking, addresses: Sequence[int] | None) -> ProcessAnswer:
     known: dict[Vma, Answer] = {}
-    memory = Memory(process, addresses)
+    memory = Memory(process, addresses, None if asking.kept is None else asking.kept.text(process.path))
     try:
         before, vmas = read(process), memory.vmas()
         if vmas:
@@ -57,6 +57,8 @@ def _observe(process: ProcFs, line: stat.Stat, asking: Asking, addresses: Sequen
                 memory.renew()
                 before, vmas = read(process), memory.vmas()
                 continue
+            if asking.kept is not None and addresses is None:
+                asking.kept.read(process.path, memory.text)
             if after == before and all(vma in known for vma in again if maps.kind_of(vma) == "file"):
                 return _answer(process, line, before, tuple(known.get(vma) or Answer(vma, maps.kind_of(vma))
                                                             for vma in again))

@@ -84,20 +84,27 @@ def _namespace(link: bytes | None) -> int | None:
     return int(link[5:-1]) if link is not None and link.startswith(b"mnt:[") else None
 
 
+class Text(NamedTuple):
+    """A text of maps, and those of its mappings that are wanted."""
+
+    bytes: bytes
+    vmas: list[Vma]
+
+
 class Memory:
     """The maps of one program that a process runs: an open maps stays with the memory that the process had then.
 
     So two readings are of one program, even where the process executes others in between and comes back to the first.
     """
 
-    def __init__(self, process: ProcFs, addresses: Sequence[int] | None = None) -> None:
+    def __init__(self, process: ProcFs, addresses: Sequence[int] | None = None, before: "Text | None" = None) -> None:
         """Open the maps of a process, of which only what holds *addresses* is wanted (None: all).
 
-        Raises ProcessGone, AccessDenied.
+        *before* is a text that was read before, so that it need not be parsed again. Raises ProcessGone, AccessDenied.
         """
         self._process, self._addresses, self._had, self.gone = process, addresses, False, False
         self._fd = process.opened_maps()
-        self._text, self._vmas = b"", list[Vma]()
+        self.text = before if before is not None and addresses is None else Text(b"", [])
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -115,15 +122,15 @@ class Memory:
             text = self._process.reread(self._fd)
             self.gone = self._had and not text
             self._had = self._had or bool(text)
-            if text == self._text:
-                return self._vmas
+            if text == self.text.bytes:
+                return self.text.vmas
             try:
                 vmas = maps.parse(text)
             except ParseError as error:
                 torn = error
                 continue
-            self._text, self._vmas = text, vmas if self._addresses is None else _holding(vmas, self._addresses)
-            return self._vmas
+            self.text = Text(text, vmas if self._addresses is None else _holding(vmas, self._addresses))
+            return self.text.vmas
         raise torn
 
 

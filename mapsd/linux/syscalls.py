@@ -83,6 +83,11 @@ def statx_fields(dirfd: int, path: bytes = b"", mask: int = STATX_MNT_ID, flags:
     return _STATX.unpack_from(buffer)
 
 
+def identity_of(fields: Fields) -> Fields:
+    """Return which file on which mount the fields are of: what stays as long as it exists."""
+    return (*fields[2:4], *fields[5:7], *fields[11:])  # mode, inode, time of birth, device, mount
+
+
 def statx(dirfd: int, mask: int = STATX_MNT_ID) -> Statx:
     """Return what the descriptor *dirfd* is; a server behind its filesystem is not asked. See statx(2)."""
     return statx_of(statx_fields(dirfd, mask=mask), mask)

@@ -26,24 +26,27 @@ Opener = Callable[[bytes, int], int]
 
 
 class Names(NamedTuple):
-    """The names in an answer: the process's own for its file, and the observer's.
+    """The names in an answer: the process's own for its file, and the observer's for it and for its layer.
 
     *settled* says that a mapping of this very file, by this very name, can hold nothing else.
     """
 
     theirs: bytes
     ours: tuple[bytes, ...]
+    layer: bytes | None
     settled: bool
 
 
 class Witness(NamedTuple):
-    """What was seen: the mapping's link, each name (None: it opens nothing), and the file as a BPF iterator knows it.
+    """What was seen: the mapping's link, each name (None: it opens nothing), and which directory the layer is.
 
-    *held* is None where nobody has to ask: no other file can be mapped under the same line of maps.
+    *held* is the file as a BPF iterator knows it, and None where nobody has to ask: no other file can be mapped under
+    the same line of maps.
     """
 
     link: Fields
     names: tuple[Fields | None, ...]
+    layer: Fields | None
     held: object
 
 
@@ -67,8 +70,8 @@ def names_of(answer: Answer) -> Names | None:
     if backing.through or backing.metadata is not None or answer.trail.nested or answer.proof in {"none", "lookup"}:
         return None
     settled = answer.state == "current" and answer.proof in {"kernel-inode", "sole-candidate"}
-    ours = tuple(path for path in (answer.host_path, backing.path, backing.layer_path) if path)
-    return Names(answer.user_path, ours, settled)
+    ours = (backing.path,) if answer.host_path in {None, backing.path} else (answer.host_path, backing.path)
+    return Names(answer.user_path, ours, backing.layer_path, settled)
 
 
 class Witnesses:
@@ -79,6 +82,7 @@ class Witnesses:
         self._process, self._ours, self._held = process, ours, held
         self._directories = dict[tuple[Opener, bytes], int | None]()
         self._names = dict[Names, tuple[Fields | None, ...]]()
+        self._layers = dict[bytes, Fields | None]()
 
     def close(self) -> None:
         """Close the directories."""
@@ -89,20 +93,29 @@ class Witnesses:
     def of(self, vma: Vma, names: Names) -> Witness | None:
         """Return what is seen now of a mapping and of the names in an answer, None where that would not tell."""
         try:
-            link, seen = self._process.mapped_fields(vma), self._seen(names)
+            link, seen, layer = self._process.mapped_fields(vma), self._seen(names), self._layer(names.layer)
         except OSError as error:
             unless_exhausted(error)
             return None
         if names.settled:
-            return Witness(link, seen, None)
+            return Witness(link, seen, layer, None)
         held = self._held(vma)
-        return None if held is None else Witness(link, seen, held)
+        return None if held is None else Witness(link, seen, layer, held)
 
     def _seen(self, names: Names) -> tuple[Fields | None, ...]:
         if names not in self._names:
             self._names[names] = (self._name(self._process.open_plainly, names.theirs),
                                   *(self._name(self._ours, path) for path in names.ours))
         return self._names[names]
+
+    def _layer(self, path: bytes | None) -> Fields | None:
+        if path is None:
+            return None
+        if path not in self._layers:
+            # What comes and goes in a directory changes its times, and nothing here.
+            seen = self._name(self._ours, path)
+            self._layers[path] = None if seen is None else syscalls.identity_of(seen)
+        return self._layers[path]
 
     def _name(self, opener: Opener, path: bytes) -> Fields | None:
         """Return what a name opens, None where that is nothing; raises OSError."""
