@@ -21,6 +21,7 @@ from mapsd_api.counted import CountedAuthority, CountedRequests
 from mapsd_api.daemon import Application
 from mapsd_api.examination import Examination
 from mapsd_api.flights import Flights
+from mapsd_api.fragments import Fragments
 from mapsd_api.guard import Guard
 from mapsd_api.identity import Identity, of_token
 from mapsd_api.listings import Listings
@@ -78,7 +79,7 @@ class _Assembly:
         """Return the application and what the daemon does with it."""
         daemon = Daemon(self._service, Roster(self._service, self._plain.pids, ours=self._host.root is None),
                         Listings(), self._watcher, self._metrics, Examination(partial(examined, self._host)),
-                        self._settings.page_size, self._ready)
+                        Fragments(), self._settings.page_size, self._ready)
         app = CountedRequests(create_app(daemon, self._lifespan), self._metrics)
         return Application(Guard(app, lambda: self._settings, self._owner), self._reload, self._drain)
 

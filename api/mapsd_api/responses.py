@@ -17,11 +17,13 @@ def as_json(found: JsonObject) -> Response:
     return Response(json.dumps(found), media_type="application/json")
 
 
-def unless_known(request: Request, found: JsonObject) -> Response:
-    """Return an object as a response, or 304 where the asker has the same already, whenever that was. See RFC 9110."""
-    body = json.dumps(found)
-    # Answers are compared without their time. No text before it can be the same: a name has 15 bytes, a path a slash.
-    timeless = body.replace(json.dumps(found["as_of"]), "", 1) if "as_of" in found else body
+def unless_known(request: Request, body: str, as_of: str = "") -> Response:
+    """Return JSON as a response, or 304 where the asker has the same already. See RFC 9110, 13.1.2.
+
+    *as_of* is the time that the JSON has, in which alone two answers may differ and be the same.
+    """
+    # No text before it can be the same: a name has 15 bytes, and a path begins with a slash.
+    timeless = body.replace(json.dumps(as_of), "", 1) if as_of else body
     tag = f'W/"{blake2b(timeless.encode(), digest_size=16).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if tag in (word.strip() for word in request.headers.get("if-none-match", "").split(",")):

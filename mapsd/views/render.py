@@ -41,7 +41,7 @@ def as_json(answer: ProcessAnswer) -> JsonObject:
         "container": None,
         "kernel": {"release": answer.release, "shows": answer.shows},
         "as_of": moment(answer.as_of),
-        "mappings": [_mapping(mapping) for mapping in answer.mappings],
+        "mappings": [mapping_object(mapping) for mapping in answer.mappings],
         "skipped": [{"what": part.what, "reason": part.reason, "needs": part.needs or None} for part in answer.skipped],
     }
 
@@ -69,7 +69,8 @@ def _path(name: str, path: bytes | None) -> JsonObject:
     return {name: text, f"{name}_base64": b64encode(path).decode("ascii")}
 
 
-def _mapping(mapping: Answer) -> JsonObject:
+def mapping_object(mapping: Answer) -> JsonObject:
+    """Return the contract's object of one mapping."""
     vma = mapping.vma
     is_file = mapping.kind == "file"
     return {

@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from mapsd_api.examination import Examination
+from mapsd_api.fragments import Fragments
 from mapsd_api.identity import Identity
 from mapsd_api.listings import Listings
 from mapsd_api.metrics import Metrics
@@ -31,6 +32,7 @@ class Daemon:
     watcher: Watcher
     metrics: Metrics
     examination: Examination
+    fragments: Fragments
     page_size: int
     ready: Callable[[], bool]
 

@@ -1,5 +1,7 @@
 """What this machine and the daemon's privileges let it establish."""
 
+import json
+
 from fastapi import APIRouter, Request, Response
 
 from mapsd.errors import MapsdError
@@ -16,6 +18,6 @@ router = APIRouter(tags=["daemon"])
 def examine_kernel(request: Request, daemon: Answering) -> Response:
     """Say what the kernel shows, which means of proof work for the daemon, which do not, and why."""
     try:
-        return unless_known(request, as_object(daemon.examination.found()))
+        return unless_known(request, json.dumps(as_object(daemon.examination.found())))
     except (MapsdError, OSError) as error:
         raise of_failure(error) from error

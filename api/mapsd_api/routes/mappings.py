@@ -1,5 +1,6 @@
 """Mappings: what a process calls each file, which bytes it holds, and whether the two agree."""
 
+import json
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from mapsd.answer.located import Located, located
 from mapsd.model import Answer, ProcessAnswer
 from mapsd.views import explanation, selection
 from mapsd.views.explanation.object import as_object
-from mapsd.views.render import JsonObject
+from mapsd.views.render import JsonObject, moment
 from mapsd_api import forms, schemas
 from mapsd_api.problems import Problem
 from mapsd_api.responses import as_json, lines, unless_known, wants_lines
@@ -50,11 +51,13 @@ class MappingsAsked(OfMeans):
             wanted.append(selection.holding([int(one, 16) for one in self.address]))
         if self.state:
             wanted.append(lambda mapping: mapping.state in self.state)
+        if not wanted:
+            return answer
         return answer._replace(mappings=tuple(one for one in answer.mappings if all(meets(one) for meets in wanted)))
 
     def form(self, answer: ProcessAnswer) -> JsonObject:
         """Return an answer in the form that is wanted."""
-        return (forms.files if self.files else forms.mappings)(self.selected(answer), frozenset(self.fields))
+        return (forms.files if self.files else forms.mappings)(answer, frozenset(self.fields))
 
 
 def _known(words: list[str], every: tuple[str, ...], what: str) -> list[str]:
@@ -69,8 +72,12 @@ def _known(words: list[str], every: tuple[str, ...], what: str) -> list[str]:
 def list_mappings(request: Request, pid: Pid, asked: Annotated[MappingsAsked, Query()], daemon: Answering,
                   asker: Asker) -> Response:
     """List the mappings of a process: user path, backing file, state and proof of each."""
-    found = asked.form(_looked_up(daemon, asker, "list_mappings", pid, asked))
-    return lines(forms.one_by_one(found)) if wants_lines(request) else unless_known(request, found)
+    answer = asked.selected(_looked_up(daemon, asker, "list_mappings", pid, asked))
+    if wants_lines(request):
+        return lines(forms.one_by_one(asked.form(answer)))
+    plain = not asked.files and not asked.fields
+    body = daemon.fragments.whole(answer) if plain else json.dumps(asked.form(answer))
+    return unless_known(request, body, moment(answer.as_of))
 
 
 @router.get("/mappings/{address}/explain", operation_id="explain_mapping", response_model=schemas.Explanation)

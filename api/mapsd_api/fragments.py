@@ -1,0 +1,43 @@
+"""The JSON of mappings, made once for each answer that a session keeps."""
+
+import json
+
+from mapsd.model import Answer, ProcessAnswer
+from mapsd.views.render import as_json, mapping_object
+
+PROCESSES = 64
+_EMPTY = '"mappings": []'  # in no text of JSON: there each quotation mark has a backslash before it
+
+
+class Fragments:
+    """Texts of the last answers about the last processes."""
+
+    def __init__(self) -> None:
+        """Know nothing."""
+        self._of: dict[int, dict[int, tuple[Answer, str]]] = {}
+
+    def whole(self, answer: ProcessAnswer) -> str:
+        """Return the contract's object of a process as JSON."""
+        found = ", ".join(self._texts(answer))
+        return json.dumps(as_json(answer._replace(mappings=()))).replace(_EMPTY, f'"mappings": [{found}]', 1)
+
+    def _texts(self, answer: ProcessAnswer) -> list[str]:
+        pid = answer.process.pid
+        known, now = self._of.get(pid, {}), dict[int, tuple[Answer, str]]()
+        for mapping in answer.mappings:
+            before = known.get(id(mapping))
+            # A number is of another object once the one that it was of is gone; here it is kept.
+            now[id(mapping)] = before if before is not None and before[0] is mapping else (mapping, _text(mapping))
+        self._keep(pid, now)
+        return [text for _, text in now.values()]
+
+    def _keep(self, pid: int, texts: dict[int, tuple[Answer, str]]) -> None:
+        # Each step is one of the interpreter's, so that other threads see the old texts or the new ones.
+        self._of.pop(pid, None)
+        self._of[pid] = texts
+        while len(self._of) > PROCESSES:
+            self._of.pop(next(iter(self._of)), None)
+
+
+def _text(mapping: Answer) -> str:
+    return json.dumps(mapping_object(mapping))
