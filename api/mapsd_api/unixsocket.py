@@ -130,8 +130,10 @@ def _bound(path: str, mode: int, gid: int | None) -> Iterator[socket.socket]:
             made.listen(socket.SOMAXCONN)
             yield made
         finally:
-            if _is(path, known):
-                os.unlink(path)
+            # What may not be removed any more, as under Landlock, is taken over by the next daemon.
+            with suppress(OSError):
+                if _is(path, known):
+                    os.unlink(path)
 
 
 def _open_to(path: str, mode: int, gid: int | None) -> None:

@@ -4,7 +4,7 @@ import os
 import sys
 
 from mapsd.cli.command import Asked, Command, Option
-from mapsd.cli.output import FAILED, FOUND, complain
+from mapsd.cli.output import FAILED, complain
 from mapsd.settings import SETTINGS, Setting
 
 
@@ -40,7 +40,7 @@ def run(asked: Asked) -> tuple[int, list[str]]:
     status = serve(config | {setting.name: asked.values[setting.option.lstrip("-")] for setting in SETTINGS
                              if setting.option.lstrip("-") in asked.values})
     _leave(status)
-    return FOUND, []
+    return status, []
 
 
 def _leave(status: int) -> None:

@@ -186,6 +186,18 @@ def test_a_socket_that_somebody_put_in_our_place_is_left_there(path, tmp_path):
         assert os.listdir(tmp_path) == ["mapsd.sock"]
 
 
+@pytest.mark.usefixtures("root")
+def test_a_socket_that_may_not_be_removed_any_more_is_no_failure_and_taken_over(path, tmp_path):
+    tmp_path.chmod(0o755)
+    with unixsocket.bound(path, 0o600, None):
+        os.setresuid(-1, 65534, -1)
+    os.setresuid(-1, 0, -1)
+    assert sorted(os.listdir(tmp_path)) == ["mapsd.sock", "mapsd.sock.lock"]
+    with unixsocket.bound(path, 0o600, None):
+        assert connects(path)
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_missing_directory_is_made_in_one_that_is_ours_alone(tmp_path):
     path = str(tmp_path / "mapsd/mapsd.sock")
     before = os.umask(0o77)
