@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterator, Mapping
 
 from mapsd_api.identity import Identity
+from mapsd_api.problems import Problem
 from mapsd_api.sight import Running, Sight
 from mapsd_api.subscription import Event, Subscription
 
@@ -16,7 +17,7 @@ class Audience:
         self._readers: list[Subscription] = []
 
     def join(self, reader: Subscription) -> None:
-        """Add a reader: what is there now is no news for it."""
+        """Add a reader: what is there now is no news for it. Raises Problem where it cannot watch a process."""
         self._sight.begin(reader.pids)
         self._readers.append(reader)
 
@@ -35,7 +36,14 @@ class Audience:
         self._sight.forget(watched)
         for pid in sorted(watched):
             if self.listens():
-                _tell([reader for reader in self._readers if pid in reader.pids], self._sight.states(pid))
+                self._tell_states_of(pid, [reader for reader in self._readers if pid in reader.pids])
+
+    def _tell_states_of(self, pid: int, readers: list[Subscription]) -> None:
+        try:
+            _tell(readers, self._sight.states(pid))
+        except Problem:
+            for reader in readers:
+                reader.lag()
 
 
 def _tell(readers: list[Subscription], changes: Iterator[Event]) -> None:

@@ -12,6 +12,7 @@ from mapsd_api.subscription import Event, event
 
 Place = tuple[int, int, int, DeviceId, int]  # a mapping: start, end, offset, and what maps prints of its file
 Held = tuple[DeviceId, int]
+MAPPINGS = 10_000  # of files of a process that is watched: their states are kept
 _PASSING = {"busy", "internal"}  # what may be otherwise the next time
 
 
@@ -77,7 +78,7 @@ class Sight:
         return frozenset(self._means.visible(self._identity, pids))
 
     def begin(self, pids: frozenset[int]) -> None:
-        """Look at the states of processes that nobody watched before: what they are now is no news."""
+        """Look at the states of processes that nobody watched before: what they are now is no news. Raises Problem."""
         for pid in pids - self._looked.keys():
             for _ in self.states(pid):
                 pass
@@ -86,7 +87,8 @@ class Sight:
         """Yield which mappings of a process have another state than when it was last looked at.
 
         A mapping is the same while maps prints the same of it and it is not known to hold another file. What comes and
-        goes is no change, nor is anything of a process that took the pid.
+        goes is no change, nor is anything of a process that took the pid. Raises Problem (invalid) for a process with
+        more than MAPPINGS mappings of files.
         """
         try:
             answer = self._means.look(self._identity, pid)
@@ -96,6 +98,9 @@ class Sight:
             return
         before = self._looked.get(pid)
         now = {_place(mapping): mapping for mapping in answer.mappings if mapping.state is not None}
+        if len(now) > MAPPINGS:
+            self._looked.pop(pid, None)
+            raise Problem("invalid", f"{pid}: too many files are mapped for their states to be watched")
         self._looked[pid] = _Looked(answer.process.start_time, {place: _state(one) for place, one in now.items()})
         if before is not None and before.start_time == answer.process.start_time:
             for place, mapping in now.items():

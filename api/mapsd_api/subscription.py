@@ -56,14 +56,20 @@ class Subscription:
             self._kept.append(one)
             self._size += len(one.name) + len(one.data)
             lagged = self._size > self._limit
-            if lagged:
-                # It must list again anyway: what it missed, and what it did not read.
-                self._kept.clear()
-                self._kept.append(event("lagged", {"kept": self._limit}))
         if lagged:
-            self.end()
+            self.lag()
         else:
             self._rouse()
+
+    def lag(self) -> None:
+        """Tell the reader that something is missing, which is the end."""
+        with self._lock:
+            if self._over:
+                return
+            # It must list again anyway: what it missed, and what it did not read.
+            self._kept.clear()
+            self._kept.append(event("lagged", {"kept": self._limit}))
+        self.end()
 
     def end(self) -> None:
         """Let nothing come any more: the reader gets what is kept, and its stream ends. May be called again."""

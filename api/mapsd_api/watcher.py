@@ -15,7 +15,7 @@ from mapsd_api.subscription import KEPT, Subscription
 
 __all__ = ["Means", "Running", "Watcher"]
 SUBSCRIBERS, OF_ONE = 64, 8
-WATCHED = 16  # processes of one reader: each is looked up every time
+WATCHED = 8  # processes of one reader: each is looked up every time
 _PATIENCE = 10.0  # seconds
 _FAILURES = (Problem, MapsdError, OSError)
 
@@ -23,6 +23,7 @@ _FAILURES = (Problem, MapsdError, OSError)
 class _Arrival(NamedTuple):
     subscription: Subscription
     begun: threading.Event
+    refused: list[Problem]
 
 
 class Watcher:
@@ -52,15 +53,15 @@ class Watcher:
         """Return a reader of what happens from now on: what is there when this returns is no news.
 
         It is told of the processes that *identity* may see, and of the states of *pids*. Raises Problem: invalid for
-        too many of them, busy where too many listen or what is there cannot be read.
+        too many of them or of their mappings, busy where too many listen or what is there cannot be read.
         """
         if len(set(pids)) > WATCHED:
             raise Problem("invalid", f"the states of at most {WATCHED} processes can be watched at once")
-        arrival = _Arrival(Subscription(identity, frozenset(pids), self._forget, self._kept), threading.Event())
+        arrival = _Arrival(Subscription(identity, frozenset(pids), self._forget, self._kept), threading.Event(), [])
         self._admit(arrival)
         if not arrival.begun.wait(self._patience) or arrival.subscription.over:
             arrival.subscription.close()
-            raise busy("what is there now could not be read")
+            raise next(iter(arrival.refused), busy("what is there now could not be read"))
         return arrival.subscription
 
     def _admit(self, arrival: _Arrival) -> None:
@@ -137,10 +138,13 @@ class Watcher:
         """Let those who came see what is there."""
         with self._changed:
             arrived, self._arrived = self._arrived, []
-        for subscription, begun in arrived:
+        for subscription, begun, refused in arrived:
             try:
                 self._join(subscription, audiences)
-            except _FAILURES:
+            except Problem as problem:
+                refused.append(problem)
+                subscription.end()
+            except (MapsdError, OSError):
                 subscription.end()
             finally:
                 begun.set()

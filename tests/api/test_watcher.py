@@ -14,9 +14,10 @@ from mapsd.linux.authority import Peer
 from mapsd.model import DeviceId
 from mapsd_api.identity import Identity
 from mapsd_api.problems import KINDS, Problem, busy, of_failure
-from mapsd_api.sight import Means
+from mapsd_api.sight import MAPPINGS, Means, Sight
+from mapsd_api.subscription import KEPT
 from mapsd_api.watcher import WATCHED, Watcher
-from tests.api.world import QUICK, ROOT, Reader, World, at_rest, brief, listening, mapping, running, user
+from tests.api.world import QUICK, ROOT, Reader, World, at_rest, brief, listening, mapping, running, told, user
 from tests.cli.command import BOUND, child, ended, mapped, renamed
 
 ALICE, BOB = 1000, 1001
@@ -174,13 +175,16 @@ def test_a_mapping_stays_the_same_where_what_it_holds_is_not_known_at_times(worl
 def test_a_process_that_took_the_pid_has_states_of_its_own(world, watcher):
     world.mappings[10] = (mapping("current"),)
     reader = listening(watcher, ROOT, [10])
+    world.refuses = busy("so many")
+    world.passed()
     world.mappings[10] = (mapping("deleted"),)
     world.add(10, b"editor", 6)
-    reader.until(2)
+    world.refuses = None
     world.passed()
-    world.mappings[10] = (mapping("current"),)
-    events = reader.until(3) and finish(watcher, reader)
-    assert [(name, data["start_time"]) for name, data in events if name == "state"] == [("state", 6)]
+    world.mappings[10] = (mapping("replaced"),)
+    reader.until(3)
+    assert [(data["start_time"], data["before"], data["now"]) for name, data in finish(watcher, reader)
+            if name == "state"] == [(6, "deleted", "replaced")]
 
 
 def test_whoever_may_not_see_a_process_is_not_told_of_its_states(world, watcher):
@@ -209,6 +213,26 @@ def test_a_look_that_was_refused_for_now_forgets_nothing_and_one_that_found_noth
         world.refuses = None
         world.passed()
     assert [(data["before"], data["now"]) for _, data in finish(watcher, reader)] == [("current", "deleted")]
+
+
+def test_whoever_begins_to_watch_takes_no_news_from_those_who_watch_already(world):
+    world.mappings[10] = (mapping("current"),)
+    sight = Sight(ROOT, world.means())
+    sight.begin(frozenset({10}))
+    world.mappings[10] = (mapping("deleted"),)
+    sight.begin(frozenset({10}))
+    assert [told(change)[1]["now"] for change in sight.states(10)] == ["deleted"]
+
+
+def test_what_nobody_watched_for_a_while_has_no_state_before(world, watcher):
+    world.mappings[10] = (mapping("current"),)
+    first, _ = watcher.subscribe(ROOT, [10]), watcher.subscribe(ROOT)
+    first.close()
+    world.passed()
+    world.mappings[10] = (mapping("deleted"),)
+    again = listening(watcher, ROOT, [10])
+    world.passed()
+    assert finish(watcher, again) == []
 
 
 def test_only_what_somebody_watches_is_looked_up(world, watcher):
@@ -249,10 +273,10 @@ def test_so_many_may_listen_and_one_user_may_not_be_all_of_them(world):
     held = [watcher.subscribe(user(ALICE, group)) for group in range(3)]
     refused = [user(ALICE), user(ALICE, 7), user(ALICE)._replace(via="tcp")]
     for identity in refused:
-        with pytest.raises(Problem) as told:
+        with pytest.raises(Problem) as refusal:
             watcher.subscribe(identity)
-        assert (told.value.kind, KINDS[told.value.kind].status) == ("busy", 503)
-        assert "Retry-After" in told.value.headers
+        assert (refusal.value.kind, KINDS[refusal.value.kind].status) == ("busy", 503)
+        assert "Retry-After" in refusal.value.headers
     held += [watcher.subscribe(user(BOB)), watcher.subscribe(ROOT)]
     with pytest.raises(Problem):
         watcher.subscribe(user(1002))
@@ -263,11 +287,24 @@ def test_so_many_may_listen_and_one_user_may_not_be_all_of_them(world):
 
 
 def test_so_many_processes_may_be_watched(watcher):
-    with pytest.raises(Problem) as told:
+    with pytest.raises(Problem) as refusal:
         watcher.subscribe(ROOT, range(1, WATCHED + 2))
-    assert told.value.kind == "invalid"
+    assert refusal.value.kind == "invalid"
     watcher.subscribe(ROOT, [*range(1, WATCHED + 1), 1, 2])
     assert watcher.subscribers == 1
+
+
+def test_the_states_of_so_many_mappings_can_be_watched(world, watcher):
+    whole = tuple(mapping("current", 0x1000 * place) for place in range(1, MAPPINGS + 2))
+    world.mappings[10], world.mappings[1] = whole, whole[1:]
+    with pytest.raises(Problem) as refusal:
+        watcher.subscribe(ROOT, [1, 10])
+    assert (refusal.value.kind, watcher.subscribers) == ("invalid", 0)
+    reader, other = listening(watcher, ROOT, [1]), listening(watcher, ROOT)
+    world.mappings[1] = whole
+    assert reader.ended() == [("lagged", {"kept": KEPT})]
+    world.add(20)
+    assert brief(other.until(1)) == [("seen", 20, "one")]
 
 
 def test_there_is_a_thread_only_while_somebody_listens(world, watcher):
@@ -282,6 +319,11 @@ def test_there_is_a_thread_only_while_somebody_listens(world, watcher):
         looks = world.looks
     assert world.looks == looks
     assert watcher.subscribers == 0
+
+
+def test_whoever_comes_while_the_last_one_goes_is_let_in(watcher):
+    for _ in range(500):
+        watcher.subscribe(ROOT).close()
 
 
 def test_nothing_is_left_of_many_listeners(watcher):
@@ -303,9 +345,9 @@ def test_closing_ends_every_stream_and_lets_nobody_in(watcher):
     watcher.close()
     assert [reader.ended() for reader in readers] == [[], []]
     assert threads() == []
-    with pytest.raises(Problem) as told:
+    with pytest.raises(Problem) as refusal:
         watcher.subscribe(ROOT)
-    assert told.value.kind == "busy"
+    assert refusal.value.kind == "busy"
 
 
 def test_a_reader_that_is_cancelled_is_forgotten(watcher):
@@ -346,9 +388,9 @@ def test_where_it_cannot_be_read_which_processes_there_are_none_is_gone(world, w
 
 def test_nobody_listens_where_it_cannot_be_read_what_is_there(world, watcher):
     world.fails = OSError(24, "Too many open files")
-    with pytest.raises(Problem) as told:
+    with pytest.raises(Problem) as refusal:
         watcher.subscribe(ROOT)
-    assert told.value.kind == "busy"
+    assert refusal.value.kind == "busy"
     at_rest(lambda: not threads())
     world.fails = None
     assert watcher.subscribe(ROOT).over is False

@@ -50,7 +50,10 @@ class StateChanged(OfEvent):
 
 
 class Lagged(Model):
-    """The reader was too slow, so something is missing: the stream ends. Listen again, then list (event: lagged)."""
+    """Something is missing, and the stream ends: listen again, then list (event: lagged).
+
+    The reader was too slow, or a process that it watches has come to map too many files.
+    """
 
     model_config = example({"kept": 1048576})
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from mapsd_api.schemas.base import Model, Needs, Text, absent, example
 
-Status = Literal[400, 401, 403, 404, 405, 406, 410, 413, 421, 500, 501, 503]
+Status = Literal[400, 401, 403, 404, 405, 410, 413, 421, 500, 501, 503]
 INVALID = {"where": "query.proof", "what": "Input should be 'auto', 'lookup', 'page-frame', 'build-id' or 'bpf'"}
 
 
