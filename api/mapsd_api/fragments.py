@@ -22,14 +22,18 @@ class Fragments:
         return json.dumps(as_json(answer._replace(mappings=()))).replace(_EMPTY, f'"mappings": [{found}]', 1)
 
     def _texts(self, answer: ProcessAnswer) -> list[str]:
-        pid = answer.process.pid
-        known, now = self._of.get(pid, {}), dict[int, tuple[Answer, str]]()
-        for mapping in answer.mappings:
-            before = known.get(id(mapping))
-            # A number is of another object once the one that it was of is gone; here it is kept.
-            now[id(mapping)] = before if before is not None and before[0] is mapping else (mapping, _text(mapping))
-        self._keep(pid, now)
-        return [text for _, text in now.values()]
+        known, now = self._of.get(answer.process.pid, {}), dict[int, tuple[Answer, str]]()
+        texts = [self._one(mapping, known, now) for mapping in answer.mappings]
+        self._keep(answer.process.pid, now)
+        return texts
+
+    def _one(self, mapping: Answer, known: dict[int, tuple[Answer, str]], now: dict[int, tuple[Answer, str]]) -> str:
+        before = known.get(id(mapping))
+        # A number is of another object once the one that it was of is gone, so the object is kept with it.
+        if before is None or before[0] is not mapping:
+            before = mapping, _text(mapping)
+        now[id(mapping)] = before
+        return before[1]
 
     def _keep(self, pid: int, texts: dict[int, tuple[Answer, str]]) -> None:
         # Each step is one of the interpreter's, so that other threads see the old texts or the new ones.

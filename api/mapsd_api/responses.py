@@ -26,7 +26,8 @@ def unless_known(request: Request, body: str, as_of: str = "") -> Response:
     timeless = body.replace(json.dumps(as_of), "", 1) if as_of else body
     tag = f'W/"{blake2b(timeless.encode(), digest_size=16).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if tag in (word.strip() for word in request.headers.get("if-none-match", "").split(",")):
+    known = {word.strip() for word in request.headers.get("if-none-match", "").split(",")}
+    if known & {tag, "*"}:
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
 
