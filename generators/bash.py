@@ -13,7 +13,7 @@ def completion() -> str:
     names = Taken(tuple(command.name for command in commands))
     return template("bash", "\n".join((
         _table("value", "of option $2 of command $1; fails where it takes none", "$1 $2",
-               [*(row for command in commands for row in _values(command)), "    *) return 1 ;;\n"]),
+               [*(row for command in (program, *commands) for row in _values(command)), "    *) return 1 ;;\n"]),
         _table("options", "of command $1", "$1", map(_options, (program, *commands))),
         _table("operand", "number $2 of command $1; -1 is the command itself", "$1 $2",
                [_row("' -1'", names), *(row for command in commands for row in _operands(command))]), "")))

@@ -23,6 +23,10 @@ _mapsd_before() {  # reads the words before the cursor: command, place (operands
     local at now
     for ((at = 1; at < COMP_CWORD; at++)); do
         now=${COMP_WORDS[at]}
+        if [[ $now == :* ]]; then  # : divides words as well: http://HOST:PORT is five
+            ((at++))
+            continue
+        fi
         if [[ -n $option && $now == = ]]; then  # = divides words: --option=VALUE is three
             equals=1
             continue

@@ -3,6 +3,12 @@
 function __mapsd_at -a command operator place -d 'Whether this is a word of a command, and which operand (-eq 0: the first)'
     set -l words (commandline -opc)
     set -e words[1]
+    while string match -q -- '-*' "$words[1]"
+        # an option of mapsd itself, and its value
+        contains -- " $words[1]" $__mapsd_valued
+        and set -e words[2]
+        set -e words[1]
+    end
     if test -z "$command"
         test (count $words) -eq 0
         return

@@ -20,15 +20,19 @@ __mapsd_list() {  # words with commas between them
 
 #TABLES#
 _mapsd() {
-    if (( CURRENT == 2 )); then
+    local at=2
+    while (( at < CURRENT )) && [[ $words[at] == -* ]]; do  # an option of mapsd itself, and its value
+        (( at += ${__mapsd_valued[(Ie)$words[at]]} ? 2 : 1 ))
+    done
+    if (( CURRENT <= at )); then
         __mapsd_itself
         return
     fi
-    local command=$words[2]
+    local command=$words[at]
     (( $+functions[_mapsd_$command] )) || return 1
     local curcontext="${curcontext%:*:*}:mapsd-$command:"
-    shift words
-    (( CURRENT-- ))
+    shift $(( at - 1 )) words
+    (( CURRENT -= at - 1 ))
     _mapsd_$command
 }
 

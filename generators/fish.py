@@ -9,8 +9,8 @@ def completion() -> str:
     """Return the file that fish loads when mapsd is first completed."""
     every = pages()
     lines = [*_options(ITSELF), *(line for page in every for line in _command(page))]
-    valued = (_quoted(f"{page.command.name} {name}") for page in every for option in page.command.options
-              if option.value and not option.bare for name in option.names)
+    valued = (_quoted(f"{command.name} {name}") for command in (ITSELF, *(page.command for page in every))
+              for option in command.options if option.value and not option.bare for name in option.names)
     return template("fish", "\n".join(("set -g __mapsd_valued " + " ".join(valued), *lines, "")))
 
 

@@ -22,7 +22,7 @@ def manual() -> dict[str, str]:
 def _overview(every: tuple[Page, ...]) -> str:
     commands = [described(rf"{bold(f'mapsd-{page.command.name}')}(1)", page.about) for page in every]
     return _page(
-        "mapsd", overview.NAME, section("SYNOPSIS", f"{bold('mapsd')} {italic('COMMAND')} {literal('…')}"),
+        "mapsd", overview.NAME, section("SYNOPSIS", f"{bold('mapsd')} [options] {italic('COMMAND')} {literal('…')}"),
         section("DESCRIPTION", paragraphs(overview.DESCRIPTION)),
         section("COMMANDS", *commands), section("OPTIONS", *map(_option, ITSELF.every_option)),
         section("STATES", *(described(bold(state), text) for state, text in overview.STATES.items())),

@@ -24,6 +24,7 @@ STATUSES = {
     2: "the command line was not understood",
     3: "not permitted; the message names the capability",
     4: "the process exited meanwhile",
+    5: "no daemon can be asked (--socket, --url)",
     70: "not answered or not written; the message says why",
     127: "there is no Python of 3.11 or later",
 }

@@ -13,7 +13,8 @@ def completion() -> str:
 
 def _itself(every: tuple[Page, ...]) -> str:
     names = "\n".join(f"        {_quoted(f'{page.command.name}:{page.about}')}" for page in every)
-    return _called("__mapsd_itself", [f"    local -a commands=(\n{names}\n    )"],
+    valued = " ".join(name for option in ITSELF.options if option.value for name in option.names)
+    return f"__mapsd_valued=({valued})\n" + _called("__mapsd_itself", [f"    local -a commands=(\n{names}\n    )"],
                    [*_options(ITSELF), "'1:command:{ _describe -t commands command commands }'"])
 
 

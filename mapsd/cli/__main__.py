@@ -20,7 +20,16 @@ COMMANDS = {
     "serve": "the daemon: answers over HTTP for others",
     "doctor": "what this kernel and your privileges let mapsd establish",
 }
-ITSELF = Command("", "COMMAND", "", (Option(("--version",), "the version"),), ())
+ITSELF = Command(
+    "", "COMMAND …", "",
+    (Option(("--version",), "the version"),
+     Option(("--socket",), "ask the daemon at this Unix socket: lookup, explain, fds, layers, which, doctor", "FILE"),
+     Option(("--url",), "the same by http://HOST:PORT or https://HOST:PORT", "URL"),
+     Option(("--token-file",), "with --url, a file with the token, which only you may read", "FILE"),
+     Option(("--ca-file",), "with https, the certificates that are trusted instead of the system's", "FILE"),
+     Option(("--cert-file",), "with https, a certificate that says who you are", "FILE"),
+     Option(("--key-file",), "its key", "FILE")),
+    (), (("socket", "url"),))
 _ABOUT = "Which file does each mapping of a process really hold?"
 
 
@@ -42,7 +51,7 @@ def main(words: list[str] | None = None) -> int:
 
 def _answer(words: list[str]) -> tuple[int, list[str]]:
     if not words or words[0] not in COMMANDS:
-        return 0, _about(words)
+        return _itself(words)
     from mapsd.cli.arguments import parse  # noqa: PLC0415  (--version needs none of it)
     # importlib's own import would cost another 1 ms.
     module = __import__(f"mapsd.cli.{words[0]}", fromlist=["run"])
@@ -53,22 +62,28 @@ def _answer(words: list[str]) -> tuple[int, list[str]]:
     return answer
 
 
-def _about(words: list[str]) -> list[str]:
+def _itself(words: list[str]) -> tuple[int, list[str]]:
+    """Return the answer where options of mapsd itself come before a command."""
     from mapsd import __version__  # noqa: PLC0415  (rarely needed)
     from mapsd.cli.arguments import parse, quoted  # noqa: PLC0415  (rarely needed)
-    asked = parse(words[:1], ITSELF)
-    if asked.operands:
-        raise UsageError(f"no such command: {quoted(asked.operands[0])} (see mapsd --help)")
-    if not asked.flags:
+    asked = parse(words, ITSELF)
+    if asked.flags:
+        return 0, [overview() if "help" in asked.flags else f"mapsd {__version__}"]
+    if not asked.operands:
         raise UsageError("a command is missing (see mapsd --help)")
-    return [overview() if "help" in asked.flags else f"mapsd {__version__}"]
+    if asked.operands[0] not in COMMANDS:
+        raise UsageError(f"no such command: {quoted(asked.operands[0])} (see mapsd --help)")
+    if not asked.values:
+        return _answer(asked.operands)
+    from mapsd.cli.through import answer  # noqa: PLC0415  (imports http.client)
+    return answer(asked)
 
 
 def overview() -> str:
     """Return the help that names every command."""
     width = max(map(len, COMMANDS))
     rows = "\n".join(f"  {name:<{width}}  {about}" for name, about in COMMANDS.items())
-    return (f"usage: mapsd COMMAND …\n\n{_ABOUT}\n\ncommands:\n{rows}\n\n{options(ITSELF)}\n\n"
+    return (f"usage: mapsd [options] COMMAND …\n\n{_ABOUT}\n\ncommands:\n{rows}\n\n{options(ITSELF)}\n\n"
             "mapsd COMMAND --help says what a command does, its options and its exit statuses.")
 
 

@@ -16,7 +16,8 @@ def parse(words: list[str], command: Command) -> Asked:
     """Return the flags, the values by option, and the operands.
 
     A value is written `--option=VALUE`, `--option VALUE`, `-oVALUE` or `-o VALUE`, whatever it begins with; flags of
-    one letter may be joined (`-nr`, `-nro LIST`); `--` ends the options. Raises UsageError for an option that there
+    one letter may be joined (`-nr`, `-nro LIST`); `--` ends the options. To mapsd itself, whose name is empty, the
+    first operand ends them: what follows a command is the command's. Raises UsageError for an option that there
     is not, a value that is missing or none of its choices, one given twice, options that exclude each other, and
     operands of a command that takes none.
     """
@@ -27,6 +28,8 @@ def parse(words: list[str], command: Command) -> Asked:
             reader.operands += rest
         elif not word.startswith("-") or word == "-":
             reader.operands.append(word)
+            if not command.name:
+                reader.operands += rest
         elif word.startswith("--"):
             reader.long(word, rest)
         else:

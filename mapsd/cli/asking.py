@@ -1,11 +1,12 @@
 """Questions to one process after the other, and how they ended."""
 
 from mapsd.cli.output import DENIED, FAILED, FOUND, GONE, NOTHING, complain, status_of
-from mapsd.errors import AccessDenied, MapsdError, ProcessGone, UsageError
+from mapsd.errors import AccessDenied, MapsdError, NoDaemon, ProcessGone, UsageError
 from mapsd.light import Callable, Iterator, Sequence
 from mapsd.model import ProcessAnswer
 from mapsd.views.selection import Wanted, holding
 
+ENDING = (UsageError, NoDaemon)  # after these no further question is asked
 _WORST = (FAILED, DENIED, GONE, NOTHING, FOUND)
 Ask = Callable[[int], ProcessAnswer]
 Target = tuple[int, list[int]]  # a process, and the addresses of it that were asked for (empty: all mappings)
@@ -38,7 +39,7 @@ class Asking:
     def _answer(self, process: int) -> ProcessAnswer | None:
         try:
             answer = self._ask(process)
-        except UsageError:
+        except ENDING:
             raise
         except (MapsdError, OSError) as error:
             self._failed(process, error)

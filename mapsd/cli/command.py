@@ -62,6 +62,7 @@ class Asked(NamedTuple):
 
 HELP = Option(("-h", "--help"), "this text")
 JSON = Option(("-J", "--json"), "print one JSON object")
+NO_DAEMON = (5, "no daemon can be asked (mapsd --socket, mapsd --url)")  # of every command that one may answer
 MACHINE = (
     Option(("--procfs",), "the processes of this procfs, which in a container is the host's", "DIR"),
     Option(("--host-root",), "the root of that procfs's process 1, bound here: files of layers are opened below it and "

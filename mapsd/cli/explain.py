@@ -4,12 +4,15 @@ import os
 
 import mapsd
 from mapsd.cli.arguments import address, pid, quoted
-from mapsd.cli.command import JSON, MACHINE, Asked, Command, Option, machine
+from mapsd.cli.command import JSON, MACHINE, NO_DAEMON, Asked, Command, Option, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.cli.terminal import terminal
 from mapsd.errors import UsageError
-from mapsd.light import Iterator, Sequence
+from mapsd.light import TYPE_CHECKING, Callable, Iterator, Sequence
 from mapsd.model import HERE, PROOFS, Answer, Host, ProcessAnswer
+
+if TYPE_CHECKING:
+    from mapsd.views.explanation.object import Explain
 
 COMMAND = Command(
     "explain", "PID|self 0xADDRESS|PATH…",
@@ -22,21 +25,26 @@ COMMAND = Command(
      JSON, *MACHINE),
     ((0, "explained; also an answer that is unknown"),
      (1, "no such process, or no mapping holds the address or has the path"), (3, "the process may not be read"),
-     (4, "the process exited meanwhile"), (70, "not answered or not written")))
+     (4, "the process exited meanwhile"), NO_DAEMON, (70, "not answered or not written")))
 WIDTH = 80  # columns where stdout is no terminal
+Ask = Callable[[int, list[int | bytes]], "tuple[ProcessAnswer, Explain]"]
 
 
-def run(asked: Asked) -> tuple[int, list[str]]:
+def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
     """Return the exit status and the lines to print; what was not found is said on stderr."""
     from mapsd.views.explanation import is_meant  # noqa: PLC0415  (--help needs none of it)
     host = machine(asked)
     process, wanted = target(asked.operands, host)
-    answer = mapsd.lookup(process, asked.values.get("proof", "auto"), host=host)
+    answer, explain = (ask or _asking(asked, host))(process, [one for _, one in wanted])
     lost = [word for word, one in wanted if not any(is_meant(mapping, one) for mapping in answer.mappings)]
     for word in lost:
         complain(f"{process}: no mapping {'holds' if word.startswith('0x') else 'has the path'} {quoted(word)}")
     kept = [mapping for mapping in answer.mappings if any(is_meant(mapping, one) for _, one in wanted)]
-    return NOTHING if lost else FOUND, _lines(answer._replace(mappings=tuple(kept)), asked.flags)
+    return NOTHING if lost else FOUND, _lines(answer._replace(mappings=tuple(kept)), explain, asked.flags)
+
+
+def _asking(asked: Asked, host: Host) -> Ask:
+    return lambda process, _: (mapsd.lookup(process, asked.values.get("proof", "auto"), host=host), mapsd.explain)
 
 
 def target(operands: list[str], host: Host = HERE) -> tuple[int, list[tuple[str, int | bytes]]]:
@@ -47,22 +55,22 @@ def target(operands: list[str], host: Host = HERE) -> tuple[int, list[tuple[str,
     return pid(process, host), [(word, address(word) if word.startswith("0x") else os.fsencode(word)) for word in words]
 
 
-def _lines(answer: ProcessAnswer, flags: frozenset[str]) -> list[str]:
+def _lines(answer: ProcessAnswer, explain: "Explain", flags: frozenset[str]) -> list[str]:
     if "json" in flags:
         import json  # noqa: PLC0415  (9 ms that the text does not need)
 
         from mapsd.views.explanation.object import as_object  # noqa: PLC0415  (the text needs none)
-        return [json.dumps(as_object(answer), indent=1)]
+        return [json.dumps(as_object(answer, explain), indent=1)]
     from mapsd.views.explanation import stories  # noqa: PLC0415  (JSON needs none)
     seen = terminal()
     width = WIDTH if seen is None else seen.width
-    return [line for story in stories(answer.mappings) for line in told(answer, story, width)]
+    return [line for story in stories(answer.mappings) for line in _told(answer, explain, story, width)]
 
 
-def told(answer: ProcessAnswer, story: Sequence[Answer], width: int) -> Iterator[str]:
+def _told(answer: ProcessAnswer, explain: "Explain", story: Sequence[Answer], width: int) -> Iterator[str]:
     """Yield the lines about mappings that have one answer."""
     from mapsd.views.explanation import filled, heading, lines  # noqa: PLC0415  (--help needs none of it)
     for words in heading(answer, story):
         yield from filled(words, width)
     yield ""
-    yield from lines(mapsd.explain(answer, story[0]), width)
+    yield from lines(explain(answer, story[0]), width)

@@ -2,8 +2,8 @@
 
 import mapsd
 from mapsd.cli.arguments import pid
-from mapsd.cli.asking import failure, worst
-from mapsd.cli.command import MACHINE, Asked, Command, Option, machine
+from mapsd.cli.asking import ENDING, failure, worst
+from mapsd.cli.command import MACHINE, NO_DAEMON, Asked, Command, Option, machine
 from mapsd.cli.output import FOUND, complain, status_of
 from mapsd.errors import MapsdError, UsageError
 from mapsd.light import Callable
@@ -20,7 +20,7 @@ COMMAND = Command(
             "or one of page-frame and bpf wherever it applies", "MEANS", ("auto", "lookup", "page-frame", "bpf")),
      *MACHINE),
     ((0, "found"), (1, "no such process"), (3, "the process may not be read"), (4, "the process exited meanwhile"),
-     (70, "not answered or not written")),
+     NO_DAEMON, (70, "not answered or not written")),
     (("json", "ndjson"),))
 Ask = Callable[[int], OpenAnswer]
 
@@ -46,6 +46,8 @@ def _run(flags: frozenset[str], wanted: list[int], ask: Ask) -> tuple[int, list[
 def _answered(ask: Ask, process: int) -> tuple[int, OpenAnswer | None]:
     try:
         return FOUND, ask(process)
+    except ENDING:
+        raise
     except (MapsdError, OSError) as error:
         complain(failure(process, error))
         return status_of(error), None

@@ -4,7 +4,7 @@ import os
 
 import mapsd
 from mapsd.cli.arguments import pid
-from mapsd.cli.command import JSON, MACHINE, Asked, Command, machine
+from mapsd.cli.command import JSON, MACHINE, NO_DAEMON, Asked, Command, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Callable
@@ -21,7 +21,7 @@ COMMAND = Command(
     "another one since the mount. An option in parentheses is not printed by the kernel.",
     (JSON, *MACHINE),
     ((0, "found"), (1, "no such process, or it sees no overlay"), (3, "the process may not be read"),
-     (4, "the process exited meanwhile"), (70, "not answered or not written")))
+     (4, "the process exited meanwhile"), NO_DAEMON, (70, "not answered or not written")))
 Ask = Callable[[int], "ProcessLayers"]
 
 

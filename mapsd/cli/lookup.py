@@ -4,7 +4,7 @@ import mapsd
 from mapsd.cli import view
 from mapsd.cli.arguments import address, pid, quoted
 from mapsd.cli.asking import Asking, Target
-from mapsd.cli.command import MACHINE, Asked, Command, Option, machine
+from mapsd.cli.command import MACHINE, NO_DAEMON, Asked, Command, Option, machine
 from mapsd.cli.output import FAILED, FOUND, Text
 from mapsd.cli.terminal import terminal
 from mapsd.errors import UsageError
@@ -42,12 +42,13 @@ COMMAND = Command(
      Option(("--no-pager",), "no pager"),
      *MACHINE),
     ((0, "found"), (1, "no such process, no mapping holds the address or none is in such a state"),
-     (3, "the process may not be read"), (4, "the process exited meanwhile"), (70, "not answered or not written")),
+     (3, "the process may not be read"), (4, "the process exited meanwhile"), NO_DAEMON,
+     (70, "not answered or not written")),
     (("json", "ndjson", "format"), ("raw", "null"), ("output", "output-all"), ("all", "thread")))
 Ask = Callable[[int, int | None], ProcessAnswer]
 
 
-def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[Text]]:
+def run(asked: Asked, ask: Ask | None = None, pids: Callable[[], list[int]] = list) -> tuple[int, list[Text]]:
     """Return the worst exit status and the lines to print; what failed is said on stderr."""
     if "list-columns" in asked.flags:
         from mapsd.cli.tables import listed  # noqa: PLC0415  (rarely asked for)
@@ -57,9 +58,13 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[Text]]:
     if wanted is None and asked.operands:
         raise UsageError(f"--all takes no PID: {quoted(asked.operands[0])}")
     if ask is not None:
-        return _run(asked, wanted or [], ask)
+        return _run(asked, _every(pids()) if wanted is None else wanted, ask)
     with mapsd.Session(asked.values.get("proof", "auto"), host) as session:
-        return _run(asked, [(one, []) for one in session.pids()] if wanted is None else wanted, session.lookup)
+        return _run(asked, _every(session.pids()) if wanted is None else wanted, session.lookup)
+
+
+def _every(pids: list[int]) -> list[Target]:
+    return [(process, []) for process in pids]
 
 
 def _run(asked: Asked, wanted: list[Target], ask: Ask) -> tuple[int, list[Text]]:

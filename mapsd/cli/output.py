@@ -3,12 +3,12 @@
 import os
 import sys
 
-from mapsd.errors import AccessDenied, MapsdError, NothingHeld, ProcessGone
+from mapsd.errors import AccessDenied, MapsdError, NoDaemon, NothingHeld, ProcessGone
 from mapsd.light import Iterator, Sequence
 from mapsd.views.render import printable
 
 Text = str | bytes  # a line without its newline, or bytes that are written as they are
-FOUND, NOTHING, DENIED, GONE, FAILED = 0, 1, 3, 4, 70
+FOUND, NOTHING, DENIED, GONE, UNREACHED, FAILED = 0, 1, 3, 4, 5, 70
 
 
 def status_of(error: MapsdError | OSError) -> int:
@@ -20,6 +20,8 @@ def status_of(error: MapsdError | OSError) -> int:
             return GONE if error.seen else NOTHING
         case NothingHeld():
             return NOTHING
+        case NoDaemon():
+            return UNREACHED
         case _:
             return FAILED
 

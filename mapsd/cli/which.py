@@ -4,7 +4,7 @@ import os
 
 import mapsd
 from mapsd.cli.arguments import pid, quoted
-from mapsd.cli.command import JSON, MACHINE, Asked, Command, machine
+from mapsd.cli.command import JSON, MACHINE, NO_DAEMON, Asked, Command, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Callable
@@ -25,7 +25,7 @@ COMMAND = Command(
     (JSON, *MACHINE),
     ((0, "the path opens something"), (1, "no such process, or the path opens nothing or cannot be followed"),
      (3, "the process or the path may not be read"), (4, "the process exited meanwhile"),
-     (70, "not answered or not written")))
+     NO_DAEMON, (70, "not answered or not written")))
 Ask = Callable[[int, bytes], "Which"]
 
 

@@ -1,12 +1,12 @@
 """One daemon, asked over HTTP. See RFC 9112."""
 
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, IncompleteRead
 from urllib.parse import urlencode
 
 from mapsd import __version__
 from mapsd.errors import BadReply, NoDaemon
 from mapsd.light import NamedTuple, Sequence
-from mapsd.remote.bounded import SILENCE, BoundedResponse, Exceeded
+from mapsd.remote.bounded import BoundedResponse, Bounds, Exceeded, responses
 from mapsd.remote.endpoint import Endpoint, reason
 from mapsd.views.render import printable
 
@@ -26,9 +26,9 @@ class Reply(NamedTuple):
 class Connection:
     """Asks one question after the other over one connection, which is renewed where the daemon has closed it."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        """Ask the daemon at *endpoint*; nothing is asked yet."""
-        self._endpoint = endpoint
+    def __init__(self, endpoint: Endpoint, bounds: Bounds) -> None:
+        """Ask the daemon at *endpoint* for replies within *bounds*; nothing is asked yet."""
+        self._endpoint, self._bounds = endpoint, bounds
         self._http: _Http | None = None
 
     def close(self) -> None:
@@ -63,7 +63,7 @@ class Connection:
             raise
 
     def _exchanged(self, target: str, accept: str) -> Reply:
-        http = self._http = self._http or _Http(self._endpoint)
+        http = self._http = self._http or _Http(self._endpoint, self._bounds)
         http.request("GET", target, headers={"Host": self._endpoint.host, "Accept": accept,
                                              "User-Agent": f"mapsd/{__version__}", **self._endpoint.headers})
         with http.getresponse() as response:
@@ -75,9 +75,11 @@ class Connection:
         name = self._endpoint.name
         match error:
             case TimeoutError():
-                return NoDaemon(name, f"it says nothing for {SILENCE:g} seconds")
+                return NoDaemon(name, f"it says nothing for {self._bounds.silence:g} seconds")
             case OSError():
                 return NoDaemon(name, reason(error))
+            case IncompleteRead():
+                return NoDaemon(name, "it ended in the middle of a reply")
             case Exceeded():
                 return BadReply(name, str(error))
             case _:
@@ -85,11 +87,9 @@ class Connection:
 
 
 class _Http(HTTPConnection):
-    response_class = BoundedResponse
-
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, bounds: Bounds) -> None:
         super().__init__("localhost")
-        self._endpoint = endpoint
+        self._endpoint, self.response_class = endpoint, responses(bounds)
 
     def connect(self) -> None:
         self.sock = self._endpoint.connect()

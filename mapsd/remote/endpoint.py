@@ -42,9 +42,9 @@ class UnixSocket:
 
     is_here, host, prefix = True, "localhost", ""
 
-    def __init__(self, path: bytes) -> None:
-        """Reach a daemon by the socket at *path*."""
-        self._path = path
+    def __init__(self, path: bytes, seconds: float = CONNECT) -> None:
+        """Reach a daemon by the socket at *path* within so many *seconds*."""
+        self._path, self._seconds = path, seconds
         self.name = printable(escaped(path))
         self.headers: Mapping[str, str] = {}
 
@@ -52,18 +52,18 @@ class UnixSocket:
         """Return a new connection. Raises NoDaemon."""
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            made.settimeout(CONNECT)
+            made.settimeout(self._seconds)
             made.connect(self._path)
         except (OSError, ValueError) as error:
             made.close()
-            raise NoDaemon(self.name, reason(error)) from error
+            raise NoDaemon(self.name, reason(error, self._seconds)) from error
         return made
 
 
-def reason(error: OSError | ValueError) -> str:
+def reason(error: OSError | ValueError, seconds: float = CONNECT) -> str:
     """Return why a connection failed."""
     if isinstance(error, TimeoutError):
-        return f"no connection within {CONNECT:g} seconds"
+        return f"no connection within {seconds:g} seconds"
     # What went wrong with TLS has a name (ssl.SSLError), and what is wrong with a host's name as well (UnicodeError).
     named = getattr(error, "reason", None)
     if isinstance(named, str):

@@ -30,10 +30,6 @@ class Problem(NamedTuple):
     needs: tuple[str, ...]
 
 
-class NothingMeant(DaemonFailed):
-    """No mapping of the process holds the address or has the path."""
-
-
 class Question(NamedTuple):
     """What was asked: the route, and the process and the thread where it is about one."""
 
@@ -62,8 +58,6 @@ def failure(problem: Problem, endpoint: Endpoint, asked: Question) -> MapsdError
     match problem.kind:
         case "absent" if pid is not None:
             return NotShown(pid, name, thread=asked.thread)
-        case "no-mapping":
-            return NothingMeant(name, problem.detail)
         case "gone" if pid is not None:
             return ProcessGone(pid, seen=True)
         case "not-readable":

@@ -9,10 +9,11 @@ from mapsd.errors import BadReply
 from mapsd.light import TYPE_CHECKING, Callable, Sequence
 from mapsd.model import ProcessAnswer
 from mapsd.remote import problems
+from mapsd.remote.bounded import Bounds
 from mapsd.remote.connection import Connection, Query, Reply
 from mapsd.remote.decode.fields import Fields, Malformed, loaded
 from mapsd.remote.endpoint import Endpoint
-from mapsd.remote.problems import NothingMeant, Question
+from mapsd.remote.problems import Question
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0  # seconds in which a daemon that is busy is asked again
 _SHORTEST = 0.1  # seconds between two questions to it
+_BOUNDS = Bounds()
 _NDJSON = "application/x-ndjson"
 Value = TypeVar("Value")
 
@@ -35,9 +37,10 @@ class RemoteSession:
     DaemonFailed. A session belongs to one thread at a time.
     """
 
-    def __init__(self, endpoint: Endpoint, proof: str = "auto", wait: Callable[[float], object] = time.sleep) -> None:
+    def __init__(self, endpoint: Endpoint, proof: str = "auto", bounds: Bounds = _BOUNDS,
+                 wait: Callable[[float], object] = time.sleep) -> None:
         """Ask the daemon at *endpoint* with *proof*, as mapsd.Session has it; *wait* for a busy one, in seconds."""
-        self._endpoint, self._connection, self._wait = endpoint, Connection(endpoint), wait
+        self._endpoint, self._connection, self._wait = endpoint, Connection(endpoint, bounds), wait
         self._proof: Query = () if proof == "auto" else (("proof", proof),)
 
     def __enter__(self) -> Self:
@@ -53,30 +56,23 @@ class RemoteSession:
         """Close the connection; a session that is asked again opens another."""
         self._connection.close()
 
-    def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] = ()) -> ProcessAnswer:
+    def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None) -> ProcessAnswer:
         """Return every mapping of a process, or only those that hold one of *addresses*.
 
         Raises NotShown (there is no such process, or not for us), ProcessGone (it exited meanwhile) and AccessDenied
         (the daemon may not read it).
         """
         from mapsd.remote.decode.mappings import process_answer  # noqa: PLC0415  (other questions need none of it)
-        held = [("address", f"{one:#x}") for one in addresses]
-        try:
-            return self._of(pid, "mappings", [*self._proof, *held], process_answer, thread)
-        except NothingMeant:
-            # Who the process is, is asked without them.
-            return self._of(pid, "mappings", self._proof, process_answer, thread)._replace(mappings=())
+        held = [("address", f"{one:#x}") for one in addresses or ()]
+        return self._of(pid, "mappings", [*self._proof, *held], process_answer, thread)
 
     def explain(self, pid: int, wanted: Sequence[int | bytes]) -> "Explained":
         """Return the mappings that hold an address or have a path, with how each answer was reached.
 
         Raises NotShown, ProcessGone and AccessDenied.
         """
-        from mapsd.remote.decode.explanation import Explained, explained  # noqa: PLC0415  (as above)
-        try:
-            return self._of(pid, "explain", [*self._proof, *map(_meant, wanted)], explained)
-        except NothingMeant:
-            return Explained(self.lookup(pid)._replace(mappings=()), ())
+        from mapsd.remote.decode.explanation import explained  # noqa: PLC0415  (as above)
+        return self._of(pid, "explain", [*self._proof, *map(_meant, wanted)], explained)
 
     def fds(self, pid: int, thread: int | None = None) -> "OpenAnswer":
         """Return what a process has open. Raises NotShown, ProcessGone and AccessDenied."""

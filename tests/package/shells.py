@@ -62,10 +62,10 @@ _IN_FISH = "source $argv[1]; for line in $argv[2..]; complete -C $line; echo .; 
 
 
 def in_bash(file: Path, lines: Sequence[str], _: Path) -> list[set[str]]:
-    """Ask as readline does, which divides words at blanks and =."""
+    """Ask as readline does, which divides words at blanks, = and :."""
     _needed("bash")
     # The last word is there even where nothing of it is typed yet.
-    divided = [re.findall(r"=|[^\s=]+", line) + ([""] if line.endswith(" ") else []) for line in lines]
+    divided = [re.findall(r"=|:+|[^\s=:]+", line) + ([""] if line.endswith(" ") else []) for line in lines]
     text = "".join("\t".join(words) + "\n" for words in divided)
     done = _ran(["bash", "--norc", "-u", "-c", _IN_BASH, "bash", file], input=text)
     return _answers(done)

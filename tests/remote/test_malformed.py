@@ -46,7 +46,8 @@ def named(found):
 ANSWERS: dict[str, tuple[dict, Callable, Callable]] = {
     "lookup": (render.as_json(answer(b"/a\\b")), process_answer, looked_up),
     "explain": (as_object(answer(b"/lib")._replace(mappings=answer(b"/lib").mappings[:1])), explained,
-                lambda found: (line for steps in found.steps for line in lines(steps, 80))),
+                lambda found: (line for one in found.answer.mappings
+                               for line in lines(found.explain(found.answer, one), 80))),
     "fds": (openfiles.as_object(values.open_answer()), open_answer, openfiles.table),
     "layers": (overlayjson.layers_object(process(overlay(b"x", overlay()))), process_layers, layered),
     "which": (overlayjson.which_object(COMPOSED["a file"]), opened_by, named),

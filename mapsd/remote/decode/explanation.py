@@ -1,24 +1,30 @@
 """How answers were reached: docs/schema/explain.json."""
 
-from mapsd.light import NamedTuple
-from mapsd.model import ProcessAnswer
+from mapsd.light import NamedTuple, Sequence
+from mapsd.model import Answer, ProcessAnswer
 from mapsd.remote.decode.fields import Fields
 from mapsd.remote.decode.mappings import process_answer
 from mapsd.views.explanation import Step
+from mapsd.views.explanation.object import Explain
 from mapsd.views.render import printable
 
 
 class Explained(NamedTuple):
-    """Mappings, and how the answer about each was reached."""
+    """Mappings, and what says how the answer about one of them was reached, as mapsd.explain does."""
 
     answer: ProcessAnswer
-    steps: tuple[tuple[Step, ...], ...]
+    explain: Explain
 
 
 def explained(answer: Fields) -> Explained:
     """Return mappings with their explanations. Raises Malformed."""
-    return Explained(process_answer(answer), tuple(
-        tuple(map(_step, mapping.parts("explanation"))) for mapping in answer.parts("mappings")))
+    found = process_answer(answer)
+    steps = {mapping.address("start"): tuple(map(_step, mapping.parts("explanation")))
+             for mapping in answer.parts("mappings")}
+
+    def explain(_: ProcessAnswer, mapping: Answer) -> Sequence[Step]:
+        return steps[mapping.vma.start]
+    return Explained(found, explain)
 
 
 def _step(one: Fields) -> Step:

@@ -3,6 +3,12 @@
 function __mapsd_at -a command operator place -d 'Whether this is a word of a command, and which operand (-eq 0: the first)'
     set -l words (commandline -opc)
     set -e words[1]
+    while string match -q -- '-*' "$words[1]"
+        # an option of mapsd itself, and its value
+        contains -- " $words[1]" $__mapsd_valued
+        and set -e words[2]
+        set -e words[1]
+    end
     if test -z "$command"
         test (count $words) -eq 0
         return
@@ -48,9 +54,9 @@ end
 
 complete -c mapsd -f
 
-set -g __mapsd_valued 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'explain --proof' 'explain --procfs' 'explain --host-root' 'fds --proof' 'fds --procfs' 'fds --host-root' 'layers --procfs' 'layers --host-root' 'which --procfs' 'which --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root'
+set -g __mapsd_valued ' --socket' ' --url' ' --token-file' ' --ca-file' ' --cert-file' ' --key-file' 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'explain --proof' 'explain --procfs' 'explain --host-root' 'fds --proof' 'fds --procfs' 'fds --host-root' 'layers --procfs' 'layers --host-root' 'which --procfs' 'which --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root'
 complete -c mapsd -n '__mapsd_at ""' -l version -d 'the version'
-complete -c mapsd -n '__mapsd_at ""' -l socket -r -F -d 'ask the daemon at this Unix socket instead of the kernel: lookup, explain, fds, layers, which and doctor'
+complete -c mapsd -n '__mapsd_at ""' -l socket -r -F -d 'ask the daemon at this Unix socket: lookup, explain, fds, layers, which, doctor'
 complete -c mapsd -n '__mapsd_at ""' -l url -x -d 'the same by http://HOST:PORT or https://HOST:PORT'
 complete -c mapsd -n '__mapsd_at ""' -l token-file -r -F -d 'with --url, a file with the token, which only you may read'
 complete -c mapsd -n '__mapsd_at ""' -l ca-file -r -F -d 'with https, the certificates that are trusted instead of the system\'s'

@@ -1,0 +1,78 @@
+"""Commands that a daemon answers: `mapsd --socket FILE COMMAND …`, `mapsd --url URL COMMAND …`."""
+
+import os
+
+from mapsd.cli import lookup
+from mapsd.cli.arguments import parse
+from mapsd.cli.command import MACHINE, Asked, helped
+from mapsd.errors import UsageError
+from mapsd.light import Callable
+from mapsd.remote import RemoteSession, UnixSocket, at_url
+from mapsd.remote.endpoint import Endpoint
+
+READING = ("lookup", "explain", "fds", "layers", "which", "doctor")
+_ONE_PROCESS = ("explain", "which")  # what comes after the PID is no further one
+_OF_URLS = ("token-file", "ca-file", "cert-file", "key-file")
+Ended = tuple[int, list[str]]
+
+
+def answer(given: Asked) -> Ended:
+    """Return the exit status and the lines of a command, the operands, that the daemon of the options answers.
+
+    Raises UsageError for a command that no daemon answers, and what the command raises.
+    """
+    name, *words = given.operands
+    if name not in READING:
+        raise UsageError(f"{name} asks no daemon: --socket and --url are for {', '.join(READING)}")
+    module = __import__(f"mapsd.cli.{name}", fromlist=["run"])
+    asked = parse(words, module.COMMAND)
+    if "help" in asked.flags:
+        return 0, [helped(module.COMMAND)]
+    endpoint = _endpoint(given.values)
+    asked = asked._replace(operands=_numbered(name, asked.operands, endpoint))
+    _demand_elsewhere(asked)
+    with RemoteSession(endpoint, asked.values.get("proof", "auto")) as session:
+        ask = _lookup(asked, session) if name == "lookup" else (getattr(session, name),)
+        ended: Ended = module.run(asked, *ask)
+        return ended
+
+
+def _endpoint(values: dict[str, str]) -> Endpoint:
+    if "url" in values:
+        return at_url(values["url"], *map(values.get, _OF_URLS))
+    for name in _OF_URLS:
+        if name in values:
+            raise UsageError(f"--{name} goes with --url")
+    return UnixSocket(os.fsencode(values["socket"]))
+
+
+def _numbered(command: str, operands: list[str], endpoint: Endpoint) -> list[str]:
+    """Return operands with this process's number for `self`, which the daemon would take for itself."""
+    end = 1 if command in _ONE_PROCESS else len(operands)
+    if "self" not in operands[:end]:
+        return operands
+    if not endpoint.is_here:
+        raise UsageError("self is a process of this machine: give the PID that the daemon has for it")
+    # The number that a procfs has, which is the daemon's where that is in another pid namespace.
+    ourselves = os.readlink("/proc/self")
+    return [ourselves if word == "self" else word for word in operands[:end]] + operands[end:]
+
+
+def _demand_elsewhere(asked: Asked) -> None:
+    for option in MACHINE:
+        if option.name in asked.values:
+            raise UsageError(f"--{option.name} is the daemon's own setting")
+
+
+def _lookup(asked: Asked, session: RemoteSession) -> tuple[lookup.Ask, Callable[[], list[int]]]:
+    """Return what asks for the mappings that are wanted, and what for every process."""
+    wanted = _addresses(asked.operands)
+    return lambda pid, thread: session.lookup(pid, thread, wanted.get(pid)), session.pids
+
+
+def _addresses(operands: list[str]) -> dict[int, list[int]]:
+    """Return the addresses that are wanted of each process, nothing where all are."""
+    targets = lookup.targets(operands) if operands else []
+    every = {pid for pid, addresses in targets if not addresses}
+    return {pid: [one for other, addresses in targets if other == pid for one in addresses]
+            for pid, _ in targets if pid not in every}
