@@ -59,7 +59,7 @@ class _Assembly:
 
     def __init__(self, settings: Settings, tokens: Tokens | None, host: Host) -> None:
         self._settings, self._tokens, self._host = settings, tokens, host
-        self._holder = of_token(settings.token_user, settings.group) if tokens is not None else None
+        self._holder = _holder(settings, tokens)
         self._draining = False
         self._metrics = Metrics(__version__)
         # Tried before there is any thread: it forks.
@@ -106,8 +106,8 @@ class _Assembly:
         return not self._draining and self._flights.waiting < self._settings.waiting
 
     def _reload(self, settings: Settings, tokens: Tokens | None) -> None:
-        self._settings, self._tokens = settings, tokens
-        self._holder = of_token(settings.token_user, settings.group) if tokens is not None else None
+        holder = _holder(settings, tokens)
+        self._settings, self._tokens, self._holder = settings, tokens, holder
         if self._audit is not None:
             self._audit.reopen()
 
@@ -129,3 +129,8 @@ class _Assembly:
         self._plain.close()
         if self._audit is not None:
             self._audit.close()
+
+
+def _holder(settings: Settings, tokens: Tokens | None) -> Identity | None:
+    """Return whom a token makes of its bearer. Raises UsageError for a token_user that there is not."""
+    return None if tokens is None else of_token(settings.token_user, settings.group)

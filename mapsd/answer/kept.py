@@ -2,7 +2,6 @@
 
 import time
 
-from mapsd.answer.reading import Reading, Text
 from mapsd.light import NamedTuple, Sequence
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.vmfiles import LiveVmFiles
@@ -10,6 +9,7 @@ from mapsd.linux.witness import Names, Witness, Witnesses, names_of, steady
 from mapsd.model import Answer, Mount, Refused, Vma
 
 PROCESSES = 64
+Text = tuple[bytes, list[Vma]]  # of maps, and its mappings
 _SPARE = 1024  # mappings
 
 
@@ -25,9 +25,9 @@ class Known(NamedTuple):
 
 
 class _Process(NamedTuple):
-    """What was known of a process, and by which mounts of its own and of the observer."""
+    """What was known of a process, as it was read then, and by which mounts of the observer."""
 
-    reading: Reading
+    reading: object
     mounts: Sequence[Mount]
     known: dict[Vma, Known]
 
@@ -48,13 +48,13 @@ class Kept:
         """Keep a text of maps."""
         self._texts[path] = text
 
-    def recall(self, path: bytes, reading: Reading, machine: LiveMachine, vm_files: LiveVmFiles) -> "Recollection":
+    def recall(self, path: bytes, reading: object, machine: LiveMachine, vm_files: LiveVmFiles) -> "Recollection":
         """Return what is known of the process, or thread, whose directory is *path*; close() it."""
         found = self._processes.get(path)
         same = found is not None and (found.reading, found.mounts) == (reading, machine.mounts())
         return Recollection(found.known if same and found is not None else {}, machine, vm_files)
 
-    def keep(self, path: bytes, reading: Reading, machine: LiveMachine, found: dict[Vma, Known]) -> None:
+    def keep(self, path: bytes, reading: object, machine: LiveMachine, found: dict[Vma, Known]) -> None:
         """Keep what was found of a process; those asked about longest ago are forgotten."""
         before = self._processes.pop(path, None)
         if before is not None and (before.reading, before.mounts) == (reading, machine.mounts()):

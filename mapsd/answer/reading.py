@@ -14,7 +14,7 @@ from mapsd.resolve.mounts import MountTable
 from mapsd.resolve.scene import Scene
 
 if TYPE_CHECKING:
-    from mapsd.answer.kept import Kept
+    from mapsd.answer.kept import Kept, Text
 
 ATTEMPTS = 5
 _EXITING = 0x4  # PF_EXITING, include/linux/sched.h
@@ -84,13 +84,6 @@ def _namespace(link: bytes | None) -> int | None:
     return int(link[5:-1]) if link is not None and link.startswith(b"mnt:[") else None
 
 
-class Text(NamedTuple):
-    """A text of maps, and those of its mappings that are wanted."""
-
-    bytes: bytes
-    vmas: list[Vma]
-
-
 class Memory:
     """The maps of one program that a process runs: an open maps stays with the memory that the process had then.
 
@@ -100,11 +93,12 @@ class Memory:
     def __init__(self, process: ProcFs, addresses: Sequence[int] | None = None, before: "Text | None" = None) -> None:
         """Open the maps of a process, of which only what holds *addresses* is wanted (None: all).
 
-        *before* is a text that was read before, so that it need not be parsed again. Raises ProcessGone, AccessDenied.
+        *before* is a text that was read before, with its mappings: it need not be parsed again. Raises ProcessGone,
+        AccessDenied.
         """
         self._process, self._addresses, self._had, self.gone = process, addresses, False, False
         self._fd = process.opened_maps()
-        self.text = before if before is not None and addresses is None else Text(b"", [])
+        self.text: Text = before if before is not None and addresses is None else (b"", [])
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -122,15 +116,15 @@ class Memory:
             text = self._process.reread(self._fd)
             self.gone = self._had and not text
             self._had = self._had or bool(text)
-            if text == self.text.bytes:
-                return self.text.vmas
+            if text == self.text[0]:
+                return self.text[1]
             try:
                 vmas = maps.parse(text)
             except ParseError as error:
                 torn = error
                 continue
-            self.text = Text(text, vmas if self._addresses is None else _holding(vmas, self._addresses))
-            return self.text.vmas
+            self.text = text, vmas if self._addresses is None else _holding(vmas, self._addresses)
+            return self.text[1]
         raise torn
 
 

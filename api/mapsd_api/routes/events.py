@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -29,30 +29,34 @@ class EventsAsked(BaseModel):
     pid: list[Annotated[int, Field(ge=1, lt=2**31)]] = Field([], description="Also the states of these processes")
 
 
+class EventStream(StreamingResponse):
+    """The events of a subscription, which ends with the response, also with one that was never begun."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, subscription: Subscription) -> None:
+        """Send what *subscription* is told."""
+        super().__init__(_texts(subscription))
+        self._subscription = subscription
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it until one of the two sides ends it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._subscription.close()
+
+
 @router.get("/events", operation_id="stream_events", description=_ABOUT, response_model=None,
-            response_class=EventSourceResponse,
+            response_class=EventStream,
             responses={200: {"model": Happened, "description": "Events, whose data is one of these"}, **problems()})
-def stream_events(asked: Annotated[EventsAsked, Query()], daemon: Answering, asker: Asker) -> StreamingResponse:
+def stream_events(asked: Annotated[EventsAsked, Query()], daemon: Answering, asker: Asker) -> EventStream:
     """Tell, as it happens, what the asker may see of the processes that come, go and change."""
     for pid in set(asked.pid):
         # One line of the audit for each that is watched, not for each time it is looked at; one may come later.
         with suppress(Problem):
             daemon.service.who(asker, "stream_events", pid)
-    return _Stream(daemon.watcher.subscribe(asker, asked.pid))
-
-
-class _Stream(StreamingResponse):
-    """The events of a subscription, which ends with the response, also with one that was never begun."""
-
-    def __init__(self, subscription: Subscription) -> None:
-        super().__init__(_texts(subscription), media_type="text/event-stream")
-        self._subscription = subscription
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._subscription.close()
+    return EventStream(daemon.watcher.subscribe(asker, asked.pid))
 
 
 async def _texts(subscription: Subscription) -> AsyncIterator[bytes]:
