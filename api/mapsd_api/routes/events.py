@@ -47,7 +47,8 @@ class EventStream(StreamingResponse):
             self._subscription.close()
 
 
-@router.get("/events", operation_id="stream_events", description=_ABOUT, response_model=None,
+# FastAPI looks for the status in the constructor of the class, and this one has none.
+@router.get("/events", status_code=200, operation_id="stream_events", description=_ABOUT, response_model=None,
             response_class=EventStream,
             responses={200: {"model": Happened, "description": "Events, whose data is one of these"}, **problems()})
 def stream_events(asked: Annotated[EventsAsked, Query()], daemon: Answering, asker: Asker) -> EventStream:
