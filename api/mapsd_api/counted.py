@@ -20,8 +20,7 @@ class CountedRequests:
         """Answer a request."""
         async def counting(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", None)
-                self._metrics.requested(route, scope["method"], message["status"])
+                self._metrics.requested(scope["path"], scope["method"], message["status"])
             await send(message)
         await self._app(scope, receive, counting if scope["type"] == "http" else send)
 

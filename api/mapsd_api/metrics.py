@@ -20,6 +20,7 @@ ROUTES = ("/v1/processes", "/v1/processes/{pid}", "/v1/processes/{pid}/mappings"
           "/v1/processes/{pid}/mappings/{address}/explain", "/v1/processes/{pid}/layers", "/v1/processes/{pid}/fds",
           "/v1/processes/{pid}/which", "/v1/processes/{pid}/addresses", "/v1/kernel", "/v1/events", "/v1/healthz",
           "/v1/readyz", "/v1/metrics", "/v1/openapi.json")
+_PARTS = {route: route.split("/") for route in ROUTES}
 _SECONDS = (.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)
 
 
@@ -71,9 +72,9 @@ class Metrics:
                 self._states.labels(state).inc(many)
                 self._proofs.labels(proof).inc(many)
 
-    def requested(self, route: str | None, method: str, status: int) -> None:
-        """Count a request; *route* is the template of ROUTES that it took, None where there was none."""
-        self._requests.labels(route if route in ROUTES else OTHER, method if method in METHODS else OTHER,
+    def requested(self, path: str, method: str, status: int) -> None:
+        """Count a request, by the one of ROUTES that its *path* is of."""
+        self._requests.labels(_route(path), method if method in METHODS else OTHER,
                               f"{status // 100}xx" if 100 <= status < 600 else OTHER).inc()
 
     def authority_asked(self, *, seen: int = 0, hidden: int = 0) -> None:
@@ -94,6 +95,15 @@ class Metrics:
     def exposition(self) -> bytes:
         """Return everything in Prometheus's text format, which is of *content_type*."""
         return generate_latest(_Timeless(self._registry))
+
+
+def _route(path: str) -> str:
+    parts = path.split("/")
+    for route, ours in _PARTS.items():
+        if len(ours) == len(parts) and all(one in {part, "{pid}", "{address}"}
+                                           for one, part in zip(ours, parts, strict=True)):
+            return route
+    return OTHER
 
 
 class _Timeless(Collector):

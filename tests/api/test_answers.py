@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 from jsonschema_rs import Draft202012Validator
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
 from mapsd_api import schemas
@@ -131,6 +132,24 @@ def test_lines_are_as_documented(daemon):
     head, *lines = body.splitlines()
     faithful(OfMappings, json.loads(head))
     assert [faithful(schemas.Mapping, json.loads(line))["kind"] for line in lines].count("file") > 3
+
+
+def counted(daemon: Running, name: str, **labels: str) -> float:
+    _, body = asked(daemon, "/v1/metrics")
+    return next((sample.value for family in text_string_to_metric_families(body.decode()) for sample in family.samples
+                 if sample.name == name and sample.labels == labels), 0.0)
+
+
+@pytest.mark.usefixtures("root")
+def test_what_is_asked_is_counted(daemon):
+    request = {"route": "/v1/processes/{pid}/mappings", "method": "GET", "status": "2xx"}
+    series = (("mapsd_http_requests_total", request), ("mapsd_lookups_total", {"outcome": "answered"}),
+              ("mapsd_mappings_by_state_total", {"state": "current"}))
+    before = [counted(daemon, name, **labels) for name, labels in series]
+    asked(daemon, f"{OF_US}/mappings")
+    after = [counted(daemon, name, **labels) for name, labels in series]
+    assert after[:2] == [before[0] + 1, before[1] + 1]
+    assert all(now > then for now, then in zip(after, before, strict=True))
 
 
 def test_events_are_as_documented(daemon):

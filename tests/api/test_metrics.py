@@ -45,12 +45,12 @@ def metrics() -> Metrics:
 WORDS = some.text() | some.sampled_from([*OUTCOMES, *ROUTES, *METHODS])
 
 
-@given(some.lists(some.tuples(WORDS, some.none() | WORDS, WORDS, some.integers(-10, 1000))))
+@given(some.lists(some.tuples(WORDS, WORDS, WORDS, some.integers(-10, 1000))))
 def test_whatever_is_counted_every_label_has_a_closed_list_of_values(asked):
     metrics = Metrics("1.2.3")
-    for outcome, route, method, status in asked:
+    for outcome, path, method, status in asked:
         metrics.looked(outcome, 0.002)
-        metrics.requested(route, method, status)
+        metrics.requested(path, method, status)
     metrics.answered(own())
     metrics.authority_asked(seen=2, hidden=1)
     for _, labels in samples(metrics):
@@ -89,9 +89,13 @@ def test_mappings_of_files_are_counted_by_state_and_by_proof(metrics):
 
 
 @pytest.mark.parametrize(("asked", "labels"), [
-    ((ROUTES[1], "GET", 200), (ROUTES[1], "GET", "2xx")), ((None, "GET", 404), (OTHER, "GET", "4xx")),
-    (("/v1/processes/4242", "BREW", 99), (OTHER, OTHER, OTHER)),
-    ((ROUTES[0], "HEAD", 599), (ROUTES[0], "HEAD", "5xx"))])
+    (("/v1/processes/4242", "GET", 200), ("/v1/processes/{pid}", "GET", "2xx")),
+    (("/v1/processes/../etc", "GET", 404), (OTHER, "GET", "4xx")), (("", "BREW", 99), (OTHER, OTHER, OTHER)),
+    (("/v1/processes/", "GET", 404), ("/v1/processes/{pid}", "GET", "4xx")),
+    (("/v1/processes/x/mappings/\n/explain", "GET", 400),
+     ("/v1/processes/{pid}/mappings/{address}/explain", "GET", "4xx")),
+    (("/v1/processes/1/maps", "GET", 404), (OTHER, "GET", "4xx")),
+    (("/v1/processes", "HEAD", 599), ("/v1/processes", "HEAD", "5xx"))])
 def test_requests_are_counted_by_route_method_and_class(metrics, asked, labels):
     metrics.requested(*asked)
     route, method, status = labels
@@ -134,7 +138,7 @@ def test_two_daemons_in_one_process_count_for_themselves(metrics):
 
 
 def test_no_series_tells_when_another_one_was_made(metrics):
-    metrics.requested(None, "GET", 200)
+    metrics.requested("/", "GET", 200)
     assert b"_created" not in metrics.exposition()
 
 
