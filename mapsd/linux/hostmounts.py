@@ -1,6 +1,6 @@
 """The mounts of a machine whose root is bound in our own mount namespace, where each mount has another id."""
 
-from mapsd.light import NamedTuple, Sequence
+from mapsd.light import Callable, NamedTuple, Sequence
 from mapsd.model import Mount
 
 
@@ -47,9 +47,11 @@ class _Paired:
 
     def pair(self, theirs: Mount, ours: Mount) -> None:
         """Pair two mounts, and what is mounted on them."""
+        there = self._theirs.get(theirs.id, ())
+        ours = ours if any(map(_stacked(theirs), there)) else self._topmost(ours)
         self._same[theirs.id] = ours._replace(mount_point=theirs.mount_point)
         here = {(self._named(one), one.device, one.root): one for one in self._ours.get(ours.id, ())}
-        for one in self._theirs.get(theirs.id, ()):
+        for one in there:
             mine = here.pop((one.mount_point, one.device, one.root), None)
             if mine is None:
                 self.other.add(one.mount_point)
@@ -57,12 +59,22 @@ class _Paired:
                 self.pair(one, mine)
         self.other.update(name for name, _, _ in here)
 
+    def _topmost(self, ours: Mount) -> Mount:
+        """Return the last of several mounts of one directory at one place: a container may be given a procfs twice."""
+        above = next(filter(_stacked(ours), self._ours.get(ours.id, ())), None)
+        return ours if above is None else self._topmost(above)
+
     def _named(self, mount: Mount) -> bytes:
         return mount.mount_point.removeprefix(self._prefix) or b"/"
 
     def all(self, mounts: Sequence[Mount]) -> list[Mount]:
         """Return each mount, and after it the one of ours that is the same."""
         return [one for mount in mounts for one in (mount, self._same.get(mount.id)) if one is not None]
+
+
+def _stacked(below: Mount) -> Callable[[Mount], bool]:
+    """Return what says whether a mount on another one shows the same directory at the same place."""
+    return lambda one: (one.mount_point, one.device, one.root) == (below.mount_point, below.device, below.root)
 
 
 def _children(mounts: Sequence[Mount]) -> dict[int, list[Mount]]:

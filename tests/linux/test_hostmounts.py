@@ -69,6 +69,16 @@ def test_another_filesystem_or_another_directory_of_it_is_another():
     assert found(MACHINE, OWN.replace(b"0:42 /sub", b"0:42 /other")).other == {b"/var/lib/bound"}
 
 
+def test_a_directory_that_is_mounted_again_over_itself_is_the_same():
+    twice = OWN + b"98 93 0:21 / /host/proc rw - proc proc rw\n"
+    assert found(MACHINE, twice).other == frozenset()
+    assert 98 in {mount.id for mount in found(MACHINE, twice).mounts}
+    assert found(MACHINE, twice.replace(b"98 93 0:21 / ", b"98 93 0:21 /sys ")).other == {b"/proc"}
+    both = MACHINE + b"35 30 0:21 / /proc rw - proc proc rw\n"
+    assert found(both, twice).other == frozenset()
+    assert found(both, OWN).other == {b"/proc"}
+
+
 def test_a_bind_of_something_else_is_not_the_root():
     assert found(MACHINE, OWN, 94) is None
     assert found(MACHINE, OWN.replace(b"92 90 254:0 / ", b"92 90 254:0 /srv ")) is None
