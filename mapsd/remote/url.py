@@ -71,14 +71,14 @@ def at_url(url: str, token_file: str | None = None, ca_file: str | None = None, 
 
 
 def _parted(url: str) -> SplitResult:
+    if "@" in url:
+        raise UsageError("a URL holds no user and no password here: a token is given by a file")
     shown = printable(escaped(os.fsencode(url)))
     try:
         parts = urlsplit(url)
         known = parts.scheme in PORTS and parts.hostname and (parts.port is None or parts.port > 0)
     except ValueError as error:
         raise UsageError(f"not a URL: {shown}: {error}") from error
-    if parts.username is not None or parts.password is not None:
-        raise UsageError("a URL holds no password: a token is given by a file")
     if not known or parts.query or parts.fragment or not (url.isascii() and url.isprintable()):
         raise UsageError(f"not a URL of a daemon: {shown} (http://HOST:PORT or https://HOST:PORT)")
     return parts

@@ -7,8 +7,9 @@ import subprocess
 import pytest
 
 from mapsd.cli.through import READING
-from tests.cli.command import BOUND, MAPSD, child, mapped
+from tests.cli.command import BOUND, CHECKOUT, MAPSD, child, mapped
 from tests.remote.server import Daemon, at_socket
+from tests.test_imports import PACKAGES, imported
 
 
 def run(*words: object, **options: object) -> subprocess.CompletedProcess[bytes]:
@@ -97,3 +98,14 @@ def test_every_process_is_asked_over_one_connection(daemon, target):
     assert len(daemon.connections) == 1
     assert daemon.asked[0][1]["Accept"] == "application/x-ndjson"
     assert {path for path, _ in daemon.asked[1:]} >= {f"/v1/processes/{pid}/mappings" for pid in pids}
+
+
+@pytest.mark.parametrize("words", ["lookup PID", "fds PID", "which PID /", "explain PID START"])
+def test_a_client_needs_no_package_and_no_machine(daemon, target, tmp_path, words):
+    (tmp_path / "bin").mkdir()
+    with open(f"/proc/{target}/maps") as maps:
+        start = f"0x{maps.readline().partition('-')[0]}"
+    asked = [{"PID": str(target), "START": start}.get(word, word) for word in words.split()]
+    names = imported(CHECKOUT, tmp_path / "bin", "--socket", daemon.where, *asked)
+    assert "mapsd.remote.session" in names
+    assert not names & (PACKAGES | {"ctypes", "mapsd.linux.procfs", "mapsd.answer.observe", "mapsd.session"})

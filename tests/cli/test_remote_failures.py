@@ -142,6 +142,7 @@ def test_nobody_at_the_socket_is_status_5(tmp_path):
     "--url https://h --ca-file /nowhere doctor", "--url http://h --token-file /nowhere doctor", "--url ftp://h doctor",
     "--url h:1 doctor", "--url http:// doctor", "--url http://h:x doctor", "--url http://h:99999 doctor",
     "--url http://h/?x=1 doctor", "--url http://h/#x doctor", "--url http://u:p@h doctor", "--url http://u@h doctor",
+    "--url http://u:p@[::1 doctor", "--url ftp://u:p@h doctor",
     "--url http://127.0.0.1:1 lookup self", "--url http://127.0.0.1:1 explain self 0x0", "--url http://h\x1b doctor",
     "--url http://[::1 doctor", "--socket S lookup 1 --procfs /proc", "--socket S layers 1 --host-root /",
     "--socket S doctor now", "--socket S lookup x", "--socket S lookup --proof belief 1", "--json --socket S lookup 1"])
