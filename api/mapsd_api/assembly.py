@@ -64,7 +64,7 @@ class _Assembly:
         self._metrics = Metrics(__version__)
         # Tried before there is any thread: it forks.
         self._authority = CountedAuthority(established(host.procfs), self._metrics)
-        self._audit = audit.to(settings.audit)
+        self._audit = audit.to(settings.audit, self._metrics.audit_lines_lost)
         self._pool = Pool(self._worker, settings.lookups, PATIENCE)
         self._flights = Flights(self._pool, settings.waiting)
         self._plain = Session("lookup", host)

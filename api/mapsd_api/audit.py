@@ -44,9 +44,13 @@ class Looked(Protocol):
 class Audit:
     """Writes lines. One that cannot be written ends no request: it is counted, and a later line says how many."""
 
-    def __init__(self, opener: Callable[[], int], now: Callable[[], datetime], fails: Callable[[], None]) -> None:
-        """Write to the descriptor that *opener* returns, at once and at each reopen(); *fails* when lines get lost."""
-        self._opener, self._now, self._fails = opener, now, fails
+    def __init__(self, opener: Callable[[], int], now: Callable[[], datetime], fails: Callable[[], None],
+                 lost: Callable[[], None]) -> None:
+        """Write to the descriptor that *opener* returns, at once and at each reopen().
+
+        It *fails* when lines begin to get lost; each of them is *lost*.
+        """
+        self._opener, self._now, self._fails, self._tell = opener, now, fails, lost
         self._lock = threading.Lock()
         self._fd, self._lost, self._torn = opener(), 0, False
 
@@ -87,6 +91,7 @@ class Audit:
         if not self._lost:
             self._fails()
         self._lost += 1
+        self._tell()
 
     def _put(self, line: bytes) -> bool:
         """Return whether a whole line was written, after the end of a line of which only a part was."""
@@ -114,13 +119,16 @@ def _object(look: Looked) -> dict[str, object]:
             "process_uid": None if process is None else process.uid, "outcome": look.outcome}
 
 
-def to(where: str) -> Audit | None:
-    """Return what writes to `stderr` or a file, None for `off`. Raises UsageError where the file cannot be opened."""
+def to(where: str, lost: Callable[[], None]) -> Audit | None:
+    """Return what writes to `stderr` or a file, None for `off`; each line that is not written is *lost*.
+
+    Raises UsageError where the file cannot be opened.
+    """
     if where == "off":
         return None
     # The log goes to stderr as well, and may wait for it.
     opener, fails = ((lambda: os.dup(2)), (lambda: None)) if where == "stderr" else ((lambda: _file(where)), _complain)
-    return Audit(opener, lambda: datetime.now(UTC), fails)
+    return Audit(opener, lambda: datetime.now(UTC), fails, lost)
 
 
 def _complain() -> None:

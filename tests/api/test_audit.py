@@ -46,7 +46,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def written(path):
-    made = Audit(lambda: audit._file(str(path)), lambda: NOW, lambda: None)
+    made = Audit(lambda: audit._file(str(path)), lambda: NOW, lambda: None, lambda: None)
     yield made
     made.close()
 
@@ -88,7 +88,7 @@ def test_a_file_is_appended_to_and_one_that_was_renamed_is_left(path, written):
     written.noted(Look(ROOT, 3, process(0)))
     assert [line["pid"] for line in lines(old)] == [1, 2]
     assert [line["pid"] for line in lines(path)] == [3]
-    again = audit.to(str(path))
+    again = audit.to(str(path), lambda: None)
     again.noted(Look(ROOT, 4, process(0)))
     again.close()
     assert [line["pid"] for line in lines(path)] == [3, 4]
@@ -106,8 +106,8 @@ def test_where_it_cannot_be_opened_anew_the_open_one_goes_on(path, written, capl
 
 
 def test_a_full_disk_ends_no_request_and_what_was_lost_is_counted(path):
-    said = []
-    made = Audit(lambda: audit._file(str(path)), lambda: NOW, lambda: said.append(1))
+    said, lost = [], []
+    made = Audit(lambda: audit._file(str(path)), lambda: NOW, lambda: said.append(1), lambda: lost.append(1))
     made.noted(Look(ROOT, 1, process(0)))
     length = path.stat().st_size
     limits, usual = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -124,12 +124,12 @@ def test_a_full_disk_ends_no_request_and_what_was_lost_is_counted(path):
     first, torn, *rest = path.read_bytes().splitlines()
     assert (json.loads(first)["pid"], len(torn)) == (1, 10)
     assert [(line.get("lost"), line.get("pid")) for line in map(json.loads, rest)] == [(3, None), (None, 3), (None, 4)]
-    assert said == [1]
+    assert (said, lost) == ([1], [1, 1, 1])
 
 
 def test_a_reader_that_has_stopped_stops_nobody():
     reader, writer = os.pipe()
-    made = Audit(lambda: os.dup(writer), lambda: NOW, lambda: None)
+    made = Audit(lambda: os.dup(writer), lambda: NOW, lambda: None, lambda: None)
     for _ in range(1000):
         made.noted(Look(ROOT, 1, process(0)))
     os.close(writer)
@@ -158,20 +158,20 @@ def test_lines_of_many_threads_do_not_mix(path, written):
 
 
 def test_off_is_nothing_and_what_is_no_file_is_refused(tmp_path):
-    assert audit.to("off") is None
+    assert audit.to("off", lambda: None) is None
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to(tmp_path / "file")
     before = os.listdir("/proc/self/fd")
     for name in ("fifo", "link", "no/file", "."):
         with pytest.raises(UsageError, match=r"^audit: "):
-            audit.to(str(tmp_path / name))
+            audit.to(str(tmp_path / name), lambda: None)
     with pytest.raises(UsageError, match="not a regular file"):
-        audit.to("/dev/null")
+        audit.to("/dev/null", lambda: None)
     assert os.listdir("/proc/self/fd") == before
 
 
 def test_stderr_takes_the_lines_as_they_are(capfd):
-    made = audit.to("stderr")
+    made = audit.to("stderr", lambda: None)
     made.noted(Look(USER, 42, None, "absent"))
     made.close()
     assert json.loads(capfd.readouterr().err)["outcome"] == "absent"

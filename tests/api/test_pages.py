@@ -4,6 +4,7 @@ import re
 from typing import cast
 
 from mapsd_api.app import create_app
+from mapsd_api.metrics import Metrics
 from mapsd_api.problems import KINDS
 from mapsd_api.routes.asked import Daemon
 from tests.cli.command import CHECKOUT
@@ -37,3 +38,12 @@ def test_every_question_is_there():
 def test_every_problem_is_there_with_its_status():
     assert {cells[0].strip("`"): int(cells[1]) for cells in rows("Problems")} == {
         kind: known.status for kind, known in KINDS.items()}
+
+
+def test_every_metric_is_there_with_its_labels():
+    text = Metrics("1").exposition().decode()
+    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    told = {name for cells in rows("Metrics") for name in re.findall(r"`(\w+)`", cells[0])}
+    assert told == {name for name in names if not name.startswith("process_")}
+    labels = {label for cells in rows("Metrics") for label in re.findall(r"`(\w+)`", cells[1])}
+    assert labels == set(re.findall(r"[{,](\w+)=", text)) - {"le"} | {"route", "method", "status"}

@@ -49,7 +49,7 @@ Answering = Annotated[Daemon, Depends(_daemon)]
 Asker = Annotated[Identity, Depends(_asker)]
 Pid = Annotated[int, Path(ge=1, lt=2**31, description="The process, as the daemon's pid namespace numbers it")]
 Means = Literal["auto", "lookup", "page-frame", "build-id", "bpf"]
-Address = Annotated[str, Field(pattern="^0x[0-9a-fA-F]{1,16}$")]
+Address = Annotated[str, Field(pattern="^0x[0-9a-fA-F]{1,16}$", description="An address, hexadecimal")]
 
 
 class OfThread(BaseModel):

@@ -24,10 +24,12 @@ class MappingsAsked(OfMeans):
     """Which mappings are wanted, and what of them."""
 
     address: list[Address] = Field([], description="Only the mappings that hold one of these addresses")
-    state: list[str] = Field([], description="Only mappings in one of these states; also parted by commas")
+    state: list[str] = Field([], description=f"Only mappings in one of these states, also parted by commas: "
+                                                  f"{', '.join(selection.STATES)}")
     overlay_only: bool = Field(default=False, description="Only files on an overlay, or that may be")
     files: bool = Field(default=False, description="One entry a file, for all its mappings with the same answer")
-    fields: list[str] = Field([], description="Only these fields of each entry; also parted by commas")
+    fields: list[str] = Field([], description=f"Only these fields of each entry, also parted by commas: "
+                                                   f"{', '.join(forms.FIELDS)}")
 
     @field_validator("state", "fields")
     @classmethod
