@@ -63,7 +63,8 @@ def test_the_library_is_used_as_the_readme_says():
 
 def test_the_readme_names_every_exit_status_and_failure():
     rows = {line.split("|")[1].strip() for line in README.splitlines() if line.startswith("| ")}
-    statuses = {output.FOUND, output.NOTHING, __main__.USAGE, output.DENIED, output.GONE, __main__.FAILED, 127}
+    statuses = {output.FOUND, output.NOTHING, __main__.USAGE, output.DENIED, output.GONE, output.UNREACHED,
+                __main__.FAILED, 127}
     assert {row for row in rows if row.isdigit()} == set(map(str, statuses))
     for failure in (errors.ProcessGone, errors.AccessDenied, errors.ParseError, errors.MapsdError):
         assert f"`{failure.__name__}`" in README
