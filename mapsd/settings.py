@@ -60,6 +60,5 @@ SETTINGS = (
     Setting("watch_interval", "SECONDS", "1", "how often processes are looked at for events", least=0.1, most=3600),
     Setting("drain", "SECONDS", "10", "how long requests may go on when the daemon is to end", live=True,
             least=0, most=3600),
-    Setting("landlock", "BOOL", "false", "forbid the daemon to write to any file (Landlock)"),
     Setting("audit", "WHERE", "stderr", "where looks across users are noted: stderr, off, or the path of a file"),
 )

@@ -54,6 +54,14 @@ def _host(settings: Settings) -> Host:
     return host(procfs, None if settings.host_root is None else os.fsencode(settings.host_root))
 
 
+def _users_are_theirs(host: Host) -> bool:
+    """Return whether our user database is that of the machine: its root is ours."""
+    if host.root is None:
+        return True
+    root, ours = os.stat(host.root), os.stat("/")
+    return (root.st_dev, root.st_ino) == (ours.st_dev, ours.st_ino)
+
+
 class _Assembly:
     """The parts, and what a reload changes in them."""
 
@@ -77,7 +85,7 @@ class _Assembly:
 
     def application(self) -> Application:
         """Return the application and what the daemon does with it."""
-        daemon = Daemon(self._service, Roster(self._service, self._plain.pids, ours=self._host.root is None),
+        daemon = Daemon(self._service, Roster(self._service, self._plain.pids, ours=_users_are_theirs(self._host)),
                         Listings(), self._watcher, self._metrics, Examination(partial(examined, self._host)),
                         Fragments(), self._settings.page_size, self._ready)
         app = CountedRequests(create_app(daemon, self._lifespan), self._metrics)

@@ -48,7 +48,6 @@ class Settings:
     page_size: int = 1000
     watch_interval: float = 1.0
     drain: float = 10.0
-    landlock: bool = False
     audit: str = "stderr"
 
 

@@ -38,7 +38,6 @@ body_limit = 2_048
 page_size = 50
 watch_interval = 0.5
 drain = 3
-landlock = true
 audit = "/var/log/mapsd.audit"
 """
 READ = Settings(
@@ -46,7 +45,7 @@ READ = Settings(
     token_file="/etc/mapsd/tokens", token_user=0, allowed_hosts=("maps.example", "[::1]"),
     allowed_origins=("https://maps.example",), tls_certificate="/etc/c.pem", tls_key="/etc/k.pem",
     tls_client_ca="/etc/ca.pem", procfs="/host/proc", host_root="/host", lookups=4, waiting=0, connections=100,
-    body_limit=2048, page_size=50, watch_interval=0.5, drain=3.0, landlock=True, audit="/var/log/mapsd.audit")
+    body_limit=2048, page_size=50, watch_interval=0.5, drain=3.0, audit="/var/log/mapsd.audit")
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ TEXTS = {
     "allowed_hosts": "maps.example,[::1]", "allowed_origins": "https://maps.example", "tls_certificate": "/etc/c.pem",
     "tls_key": "/etc/k.pem", "tls_client_ca": "/etc/ca.pem", "procfs": "/host/proc", "host_root": "/host",
     "lookups": "4", "waiting": "0", "connections": "100", "body_limit": "2048", "page_size": "50",
-    "watch_interval": "0.5", "drain": "3", "landlock": "true", "audit": "/var/log/mapsd.audit"}
+    "watch_interval": "0.5", "drain": "3", "audit": "/var/log/mapsd.audit"}
 
 
 def test_every_setting_can_be_said_in_the_environment_and_as_an_argument():
@@ -120,8 +119,8 @@ def test_only_an_argument_may_be_a_relative_path():
     ('"\\u0073ockett" = 1', ": no such setting: 'sockett'"),
     ("lookups = '4'", ":1: lookups: a whole number is needed"),
     ("lookups = true", ":1: lookups: a whole number is needed"),
-    ("landlock = 1", ":1: landlock: true or false is needed"),
-    ("landlock = 'true'", ":1: landlock: true or false is needed"),
+    ("beyond_loopback = 1", ":1: beyond_loopback: true or false is needed"),
+    ("beyond_loopback = 'true'", ":1: beyond_loopback: true or false is needed"),
     ("drain = '4'", ":1: drain: a whole number or a number is needed"),
     ("drain = nan", ":1: drain: not seconds from 0 to 3600: 'nan'"),
     ("socket = ['/a']", ":1: socket: a text in quotes is needed"),
@@ -164,7 +163,7 @@ def test_a_named_file_must_be_readable(tmp_path):
     ("listen", "[localhost]:8080", "not HOST:PORT, such as localhost:8080 or [::1]:8080"),
     ("listen", "localhost:65536", "not HOST:PORT, such as localhost:8080 or [::1]:8080"),
     ("listen", "localhost:http", "not HOST:PORT, such as localhost:8080 or [::1]:8080"),
-    ("landlock", "yes", "neither true nor false"), ("beyond_loopback", "", "neither true nor false"),
+    ("beyond_loopback", "yes", "neither true nor false"), ("beyond_loopback", "", "neither true nor false"),
     ("allowed_hosts", "a,,b", "not names or addresses with commas between them, IPv6 in brackets"),
     ("allowed_hosts", "*", "not names or addresses with commas between them, IPv6 in brackets"),
     ("allowed_hosts", "a:80", "not names or addresses with commas between them, IPv6 in brackets"),

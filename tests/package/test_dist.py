@@ -46,7 +46,7 @@ def test_the_wheel_needs_nothing_but_for_the_daemon(forms: Forms):
     with zipfile.ZipFile(forms.wheel) as wheel:
         names = wheel.namelist()
         about = wheel.read(f"mapsd-{__version__}.dist-info/METADATA").decode()
-    needs = re.findall(r"^Requires-Dist: (\S+?); extra == '(\w+)'$", about, re.MULTILINE)
+    needs = re.findall(r"^Requires-Dist: ([a-z-]+)[^;]*; extra == '(\w+)'$", about, re.MULTILINE)
     assert len(needs) == about.count("\nRequires-Dist:")
     assert {name for name, extra in needs if extra == "daemon"} == {"fastapi", "uvicorn", "psutil", "prometheus-client"}
     assert "Requires-Python: >=3.11\n" in about

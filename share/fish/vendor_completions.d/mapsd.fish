@@ -162,7 +162,6 @@ complete -c mapsd -n '__mapsd_at "serve"' -l body-limit -x -d 'the longest body 
 complete -c mapsd -n '__mapsd_at "serve"' -l page-size -x -d 'the most that one page of a list holds (default 1000)'
 complete -c mapsd -n '__mapsd_at "serve"' -l watch-interval -x -d 'how often processes are looked at for events (default 1)'
 complete -c mapsd -n '__mapsd_at "serve"' -l drain -x -d 'how long requests may go on when the daemon is to end (default 10)'
-complete -c mapsd -n '__mapsd_at "serve"' -l landlock -a 'true false' -d 'forbid the daemon to write to any file (Landlock)'
 complete -c mapsd -n '__mapsd_at "serve"' -l audit -x -d 'where looks across users are noted: stderr, off, or the path of a file (default stderr)'
 complete -c mapsd -n '__mapsd_at "serve"' -s h -l help -d 'this text'
 
