@@ -22,7 +22,8 @@ class Session:
     BPF program and what its test found. A session belongs to one thread at a time.
     """
 
-    def __init__(self, proof: str = "auto", host: Host = HERE, *, keep: bool = False) -> None:
+    def __init__(self, proof: str = "auto", host: Host = HERE, *, keep: bool = False,
+                 frame_numbers: bool = True) -> None:
         """Ask with *proof*, one of PROOFS, about the processes of a machine (see mapsd.host).
 
         "auto" asks the cheapest means that is sufficient, "lookup" none, and the name of a means asks that one
@@ -34,7 +35,7 @@ class Session:
         if keep and proof == "auto":
             from mapsd.answer.kept import Kept  # noqa: PLC0415  (a single lookup keeps nothing)
             kept = Kept()
-        self._asking = Asking(checked(proof), VmFileIterator(), host, kept)
+        self._asking = Asking(checked(proof), VmFileIterator(), host, kept, frame_numbers)
 
     def __enter__(self) -> "Self":
         """Return the session itself."""

@@ -92,7 +92,7 @@ class _Assembly:
         return Application(Guard(app, lambda: self._settings, self._owner), self._reload, self._drain)
 
     def _worker(self) -> Worker:
-        return Worker(lambda proof: Session(proof, self._host, keep=True))
+        return Worker(lambda proof: Session(proof, self._host, keep=True, frame_numbers=False))
 
     def _told(self, look: Look) -> None:
         if look.pid is not None:

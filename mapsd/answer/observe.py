@@ -80,17 +80,18 @@ def _answers(process: ProcFs, reading: Reading, vmas: list[Vma], asking: Asking)
     vm_files = LiveVmFiles(machine, asking.iterator)
     try:
         if asking.kept is None:
-            return _asked(process, reading, vmas, machine, vm_files, asking.proof)
-        return _recalled(process, reading, vmas, machine, vm_files, asking.kept, asking.proof)
+            return _asked(process, reading, vmas, machine, vm_files, asking)
+        return _recalled(process, reading, vmas, machine, vm_files, asking.kept, asking)
     finally:
         machine.close()
 
 
 def _asked(process: ProcFs, reading: Reading, vmas: list[Vma], machine: LiveMachine, vm_files: LiveVmFiles,
-           proof: str) -> dict[Vma, Answer]:
-    build_ids, frames = LiveBuildIds(machine, process.open_maps), LivePageFrames(machine, keep=True)
+           asking: Asking) -> dict[Vma, Answer]:
+    build_ids = LiveBuildIds(machine, process.open_maps)
+    frames = LivePageFrames(machine, keep=True, numbered=asking.numbered)
     try:
-        means = Means(frames, build_ids, vm_files, proof)
+        means = Means(frames, build_ids, vm_files, asking.proof)
         resolver = Resolver(scene(process, reading, machine, mapped=bool(vmas)), means)
         answers = ((vma, resolver.answer(vma)) for vma in vmas)
         return {vma: answer for vma, answer in answers if answer is not None}
@@ -100,13 +101,13 @@ def _asked(process: ProcFs, reading: Reading, vmas: list[Vma], machine: LiveMach
 
 
 def _recalled(process: ProcFs, reading: Reading, vmas: list[Vma], machine: LiveMachine, vm_files: LiveVmFiles,
-              kept: "Kept", proof: str) -> dict[Vma, Answer]:
+              kept: "Kept", asking: Asking) -> dict[Vma, Answer]:
     """Return the answers, those of before where they still hold."""
     recollection = kept.recall(process.path, reading, machine, vm_files)
     try:
         known = {vma: answer for vma in vmas if (answer := recollection.answer(vma)) is not None}
         rest = [vma for vma in vmas if vma not in known and maps.kind_of(vma) == "file"]
-        asked = _asked(process, reading, rest, machine, vm_files, proof) if rest else {}
+        asked = _asked(process, reading, rest, machine, vm_files, asking) if rest else {}
         for vma, answer in asked.items():
             recollection.learn(vma, answer)
         kept.keep(process.path, reading, machine, recollection.found)

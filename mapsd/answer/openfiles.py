@@ -101,7 +101,7 @@ def _nameless(entry: Entry, kind: str) -> OpenFile:
 def _answers(process: ProcFs, reading: Reading, entries: list[Entry], descriptors: Descriptors, asking: Asking) -> (
         dict[Entry, OpenFile]):
     machine = OpenMachine(process, descriptors)
-    remapped = Remapped(machine, asking.iterator)
+    remapped = Remapped(machine, asking.iterator, numbered=asking.numbered)
     try:
         means = Means(remapped, None, RemappedVmFiles(remapped), asking.proof)
         rules = Resolver(scene(process, reading, machine)._replace(process=descriptors), means)

@@ -23,13 +23,15 @@ _EXITING = 0x4  # PF_EXITING, include/linux/sched.h
 class Asking(NamedTuple):
     """What may be asked beyond names (one of PROOFS), what is loaded once for it, and of which machine.
 
-    *kept* are answers of before, which are used where they still hold; None: every answer is asked for anew.
+    *kept* are answers of before, which are used where they still hold; None: every answer is asked for anew. Evidence
+    names page frames where they are *numbered*.
     """
 
     proof: str
     iterator: VmFileIterator
     host: Host = HERE
     kept: "Kept | None" = None
+    numbered: bool = True
 
 
 class Reading(NamedTuple):

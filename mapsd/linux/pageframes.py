@@ -10,7 +10,7 @@ import os
 import stat
 from itertools import islice
 
-from mapsd.light import Iterator
+from mapsd.light import Iterator, NamedTuple
 from mapsd.linux import syscalls
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.machine import LiveMachine
@@ -30,12 +30,14 @@ class LivePageFrames:
     new object for each reading of maps. One thread at a time.
     """
 
-    def __init__(self, machine: LiveMachine, *, keep: bool = False) -> None:
+    def __init__(self, machine: LiveMachine, *, keep: bool = False, numbered: bool = True) -> None:
         """Compare mappings of the process that *machine* looks at.
 
-        With *keep* both pagemaps stay open until close(), else only for one comparison.
+        With *keep* both pagemaps stay open until close(), else only for one comparison. What was seen names the frames
+        where they are *numbered*.
         """
         self._machine, self._keep = machine, keep
+        self._said = _by_number if numbered else _plainly
         self._kept: tuple[int, int] | None = None
         self._present: tuple[Vma, list[int]] | None = None
 
@@ -77,7 +79,8 @@ class LivePageFrames:
         theirs, ours = self._pagemaps()
         pages = self._pages(theirs, vma)
         for page in pages:
-            verdict, detail = _compare_page(theirs, ours, fd, vma, page)
+            found = _compare_page(theirs, ours, fd, vma, page)
+            verdict, detail = self._said(found) if isinstance(found, _Frames) else found
             if verdict == "same":
                 return verdict, detail
             refuted = detail if verdict == "different" else refuted
@@ -135,7 +138,7 @@ def _entry(pagemap_fd: int, address: int) -> pagemap.PageEntry:
     return data[0] if data else pagemap.PageEntry(present=False, file=False, frame=0)
 
 
-def _compare_page(theirs: int, ours: int, fd: int, vma: Vma, page: int) -> tuple[str, str]:
+def _compare_page(theirs: int, ours: int, fd: int, vma: Vma, page: int) -> "_Frames | tuple[str, str]":
     address, offset = vma.start + page * PAGE, vma.offset + page * PAGE
     if offset >= os.fstat(fd).st_size:
         # A mapped page of a file is dropped when the file shrinks: present means inside the file.
@@ -152,7 +155,26 @@ def _compare_page(theirs: int, ours: int, fd: int, vma: Vma, page: int) -> tuple
         syscalls.munmap(mapped, PAGE)
     if before != _entry(theirs, address) or not before.frame or not before.file:
         return "silent", "the page moved or is hidden"
-    if mine == before.frame:
-        return "same", f"page {offset // PAGE} is frame {mine:#x} in both"
-    held = f"frame {mine:#x}" if mine else "not in memory"
-    return "different", f"page {offset // PAGE} is frame {before.frame:#x} in the mapping and {held} in the candidate"
+    return _Frames(offset // PAGE, before.frame, mine)
+
+
+class _Frames(NamedTuple):
+    """The frame of a file's page in the mapping and in the candidate (0: it is not in memory)."""
+
+    page: int
+    theirs: int
+    candidates: int
+
+
+def _by_number(seen: _Frames) -> tuple[str, str]:
+    if seen.candidates == seen.theirs:
+        return "same", f"page {seen.page} is frame {seen.theirs:#x} in both"
+    held = f"frame {seen.candidates:#x}" if seen.candidates else "not in memory"
+    return "different", f"page {seen.page} is frame {seen.theirs:#x} in the mapping and {held} in the candidate"
+
+
+def _plainly(seen: _Frames) -> tuple[str, str]:
+    if seen.candidates == seen.theirs:
+        return "same", f"page {seen.page} is one frame in both"
+    held = "another frame" if seen.candidates else "not in memory"
+    return "different", f"page {seen.page} is {held} in the candidate"

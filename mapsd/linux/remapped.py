@@ -53,11 +53,11 @@ class _Ourselves(LiveMachine):
 class Remapped:
     """The mapping of what is held, made when it is first asked for; close() and forget() remove it."""
 
-    def __init__(self, machine: OpenMachine, iterator: VmFileIterator) -> None:
-        """Map what *machine* holds."""
+    def __init__(self, machine: OpenMachine, iterator: VmFileIterator, *, numbered: bool = True) -> None:
+        """Map what *machine* holds; *numbered* is that of LivePageFrames."""
         self._own = ProcFs(int(os.readlink("/proc/self")))
         self._ourselves, self._sees_frames = _Ourselves(self._own, machine), machine.reads_trusted()
-        self._frames = LivePageFrames(self._ourselves)
+        self._frames = LivePageFrames(self._ourselves, numbered=numbered)
         self._iterator = iterator
         self._vm_files: LiveVmFiles | None = None
         self._mapped: Vma | Refused | None = None
