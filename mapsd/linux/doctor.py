@@ -184,12 +184,15 @@ def _host(asked: Asked) -> Seen:
     """Return whether the machine's files are all reached as it names them."""
     root = HostRoot(asked.host, first_mountinfo(asked.host.procfs))
     try:
-        lacking, where = len(root.other), os.fsdecode(root.path)
+        lacking, extra, where = sorted(root.lacking), len(root.extra), os.fsdecode(root.path)
     finally:
         root.close()
     if not lacking:
-        return Seen(True, f"files are opened below {where} as process 1 of {os.fsdecode(asked.host.procfs)} names them")
-    return Seen(False, f"below {where} {lacking} mount points are not as the machine has them: nothing is opened there",
+        but = f", but for {extra} mount points of the container's own" if extra else ""
+        first = f"process 1 of {os.fsdecode(asked.host.procfs)}"
+        return Seen(True, f"files are opened below {where} as {first} names them{but}")
+    return Seen(False, f"{len(lacking)} mounts of the machine are not below {where}, and nothing is opened there; the "
+                       f"first is on {os.fsdecode(lacking[0])}",
                 advice="bind the root with its mounts and let later ones through (rbind and rslave; HostToContainer "
                        "in Kubernetes), or leave --host-root out")
 

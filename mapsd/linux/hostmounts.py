@@ -7,12 +7,13 @@ from mapsd.model import Mount
 class HostMounts(NamedTuple):
     """The machine's mounts, also under the ids that they have here, in the order in which the machine has them.
 
-    *other* are the mount points on which the machine and its root here have not the same mount: what lies there is not
-    what the machine calls so.
+    What lies on other mounts here is not what the machine calls so: *lacking* are mount points of the machine's whose
+    mount is not here, *extra* those of ours whose mount the machine does not have.
     """
 
     mounts: tuple[Mount, ...]
-    other: frozenset[bytes]
+    lacking: frozenset[bytes] = frozenset()
+    extra: frozenset[bytes] = frozenset()
 
 
 def is_root(mounts: Sequence[Mount], mount_id: int) -> bool:
@@ -28,7 +29,7 @@ def bound(mounts: Sequence[Mount], own: Sequence[Mount], top: Mount) -> HostMoun
         return None
     found = _Paired(mounts, own, top.mount_point)
     found.pair(root, top)
-    return HostMounts(tuple(found.all(mounts)), frozenset(found.other))
+    return HostMounts(tuple(found.all(mounts)), frozenset(found.lacking), frozenset(found.extra))
 
 
 def _root(mounts: Sequence[Mount]) -> Mount | None:
@@ -43,7 +44,8 @@ class _Paired:
         self._theirs, self._ours = _children(mounts), _children(own)
         self._prefix = prefix.rstrip(b"/")
         self._same: dict[int, Mount] = {}
-        self.other: set[bytes] = set()
+        self.lacking: set[bytes] = set()
+        self.extra: set[bytes] = set()
 
     def pair(self, theirs: Mount, ours: Mount) -> None:
         """Pair two mounts, and what is mounted on them."""
@@ -54,10 +56,10 @@ class _Paired:
         for one in there:
             mine = here.pop((one.mount_point, one.device, one.root), None)
             if mine is None:
-                self.other.add(one.mount_point)
+                self.lacking.add(one.mount_point)
             else:
                 self.pair(one, mine)
-        self.other.update(name for name, _, _ in here)
+        self.extra.update(name for name, _, _ in here)
 
     def _topmost(self, ours: Mount) -> Mount:
         """Return the last of several mounts of one directory at one place: a container may be given a procfs twice."""

@@ -22,8 +22,7 @@ _PROC_SUPER_MAGIC = 0x9FA0
 class HostRoot:
     """An open root; close() gives the descriptor back.
 
-    A bind of the machine's root may lack mounts that the machine has, and have others: what lies there (*other* are
-    the mount points) is refused.
+    A bind of the machine's root may lack mounts that the machine has, and have others: what lies there is refused.
     """
 
     def __init__(self, host: Host, first: bytes) -> None:
@@ -34,7 +33,7 @@ class HostRoot:
             text = os.readlink(b"/proc/self/fd/%d" % self._fd)
             machine = mountinfo.parse(first)
             itself = self.path == host.procfs + b"/1/root"
-            found = HostMounts(tuple(machine), frozenset()) if itself else _mounts(self._fd, text, machine)
+            found = HostMounts(tuple(machine)) if itself else _mounts(self._fd, text, machine)
         except BaseException:
             self.close()
             raise
@@ -42,7 +41,8 @@ class HostRoot:
             self.close()
             raise NoHost(self.path, f"is not the root of process 1 of {os.fsdecode(host.procfs)}")
         self.mounts: Sequence[Mount] = found.mounts
-        self._prefix, self.other = text.rstrip(b"/"), found.other
+        self.lacking, self.extra = found.lacking, found.extra
+        self._prefix, self._other = text.rstrip(b"/"), found.lacking | found.extra
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -50,9 +50,10 @@ class HostRoot:
 
     def open(self, path: bytes, flags: int, resolve: int) -> int:
         """Return a descriptor of what the machine calls *path*; raises OSError."""
-        if self.other:
-            path = self._real(path, flags, resolve)
-            resolve |= syscalls.RESOLVE_NO_SYMLINKS
+        if self._other and resolve & syscalls.RESOLVE_NO_SYMLINKS:
+            self._unless_led_through_other(path)
+        elif self._other:
+            path, resolve = self._real(path, flags), resolve | syscalls.RESOLVE_NO_SYMLINKS
         return syscalls.openat2(self._fd, path, flags, resolve | _IN_ROOT)
 
     def names(self, path: bytes) -> tuple[bytes, ...]:
@@ -61,7 +62,13 @@ class HostRoot:
             return path[len(self._prefix):] or b"/", path
         return (path,)
 
-    def _real(self, path: bytes, flags: int, resolve: int) -> bytes:
+    def _unless_led_through_other(self, path: bytes) -> None:
+        at = b""
+        for name in _parts(path):
+            at = at.rpartition(b"/")[0] if name == b".." else at + b"/" + name
+            self._unless_other(at)
+
+    def _real(self, path: bytes, flags: int) -> bytes:
         """Return *path* without symbolic links. Raises OSError where it leads through what is not the machine's."""
         todo, done, links = _parts(path), b"", 0
         while todo:
@@ -77,13 +84,13 @@ class HostRoot:
                 done = at
                 continue
             links += 1
-            if links > LINKS or resolve & syscalls.RESOLVE_NO_SYMLINKS:
+            if links > LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             todo, done = _parts(text) + todo, b"" if text.startswith(b"/") else done
         return done + path[-1:] if path.endswith(b"/") else done or b"/"
 
     def _unless_other(self, path: bytes) -> None:
-        if path in self.other:
+        if path in self._other:
             raise OSError(errno.EXDEV, "the machine has another mount there than its root shows here")
 
     def _link(self, path: bytes) -> bytes | None:
@@ -110,7 +117,7 @@ def _mounts(root: int, text: bytes, machine: Sequence[Mount]) -> HostMounts | No
     """Return the machine's mounts as they are below an open directory, *text* in our own mount namespace."""
     top = facts(root).mount_id
     if text == b"/" and is_root(machine, top):
-        return HostMounts(tuple(machine), frozenset())
+        return HostMounts(tuple(machine))
     with open("/proc/self/mountinfo", "rb") as file:
         own = {mount.id: mount for mount in mountinfo.parse(file.read())}
     here = own.get(top)

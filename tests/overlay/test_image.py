@@ -111,6 +111,15 @@ def test_the_image_gives_the_machines_own_answer(engine, lab, mapper):
     assert not wrong, "\n".join(wrong)
 
 
+def test_its_doctor_sees_the_whole_machine(engine):
+    done = as_machine(lambda: engine.run("doctor", "--json", *HOST, capabilities=FULL).stdout)
+    found = {one["name"]: one for part in ("proofs", "findings") for one in json.loads(done)[part]}
+    assert found["host"]["works"], found["host"]["detail"]
+    assert found["host"]["detail"].startswith("files are opened below /host as process 1 of /host/proc names them")
+    assert found["hidepid"]["detail"] == "/host/proc hides no process"
+    assert found["bpf"]["works"]
+
+
 def known(made: Scene, found: dict) -> tuple[int, set[str]]:
     """Return how many states and backing files of a scene are known, and what would help."""
     mine = [by_start(found)[claim.address] for claim in made.claims]
