@@ -52,7 +52,7 @@ FRAMES = [(rb"is frame 0x[0-9a-f]+ in both", b"is one frame in both"),
 
 def without_frames(text: bytes) -> bytes:
     """Return what was printed as the daemon says it, which numbers no page frame: lines then break elsewhere."""
-    found = b" ".join(text.replace(rb"\x20", b" ").split())
+    found = b" ".join(text.replace(rb"\x20", b" ").split()).replace(b'", "', b" ")
     for numbered, plain in FRAMES:
         found = re.sub(numbered, plain, found)
     return found
