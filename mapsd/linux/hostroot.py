@@ -12,11 +12,11 @@ from mapsd.linux.hostmounts import HostMounts, bound, is_root
 from mapsd.model import Host, Mount
 from mapsd.parse import mountinfo
 
+PROC_SUPER_MAGIC = 0x9FA0  # <linux/magic.h>
 LINKS = 40  # MAXSYMLINKS, include/linux/namei.h
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _NO_LINKS = _IN_ROOT | syscalls.RESOLVE_NO_SYMLINKS
 _LINK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_PROC_SUPER_MAGIC = 0x9FA0
 
 
 class HostRoot:
@@ -98,7 +98,7 @@ class HostRoot:
         with opened(syscalls.openat2(self._fd, path, _LINK, _NO_LINKS)) as fd:
             if not stat.S_ISLNK(os.fstat(fd).st_mode):
                 return None
-            if syscalls.fstatfs_type(fd) == _PROC_SUPER_MAGIC:
+            if syscalls.fstatfs_type(fd) == PROC_SUPER_MAGIC:
                 raise OSError(errno.ELOOP, "a link of a procfs leads elsewhere for each that follows it")
             return os.readlink(b"", dir_fd=fd)
 

@@ -17,7 +17,7 @@ PYTHON = "/usr/bin/python3"  # the system's: the base has the same
 SOURCES = ("/etc/apt/sources.list", "/etc/apt/sources.list.d/debian.sources")
 CAPABILITIES = ("SYS_PTRACE", "DAC_READ_SEARCH", "CHECKPOINT_RESTORE", "SETUID", "SETGID")
 BUILD_BOUND = 110  # seconds
-IMAGE, CGROUP = "localhost/mapsd", "/mapsd-image"
+IMAGE, CGROUP = "localhost/mapsd", f"/mapsd-image-{os.getpid()}"
 _LEFT = ("/run/runc", "/var/lib/containers")  # what the engine makes outside of the directories that it is given
 _CONF = """\
 [containers]

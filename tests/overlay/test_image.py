@@ -196,9 +196,16 @@ def test_the_daemon_in_the_image_is_healthy_and_answers(engine, lab, mapper):
         return [here, status, shown(json.dumps(there)), [one["pid"] for one in processes], pid, ended, code]
     here, status, there, pids, pid, _, code = as_another(lab, mapper, work)
     assert status == 200
-    assert differences(here, there, iterator=True) == []
+    assert differences(without_frames(here), without_frames(there), iterator=True) == []
     assert {1, pid} <= set(pids)
     assert code == 0
+
+
+def without_frames(answer: dict) -> dict:
+    """Return an answer with the kinds of its evidence: the daemon tells nobody the numbers of page frames."""
+    for mapping in answer["mappings"]:
+        mapping["evidence"] = [{"kind": each["kind"]} for each in mapping["evidence"]]
+    return answer
 
 
 def test_without_a_daemon_the_health_check_fails(engine):
