@@ -18,6 +18,8 @@ from tests.api.test_serve import Running, UnixConnection
 from tests.cli.command import CHECKOUT, MAPSD, child
 
 JSON = "application/json"
+EXAMPLES = [line.removeprefix("GET ") for line in (CHECKOUT / "docs/api.md").read_text().splitlines()
+            if line.startswith("GET /v1/")]
 PID = os.getpid()
 OF_US = f"/v1/processes/{PID}"
 ANSWERS = {
@@ -93,6 +95,13 @@ def test_an_answer_is_as_documented(daemon, target):
     assert (answer.status, answer.getheader("Content-Type")) == (200, JSON)
     found = faithful(ANSWERS[target], json.loads(body))
     assert documented(target, "GET", 200, JSON).is_valid(found)
+
+
+@pytest.mark.parametrize("target", EXAMPLES)
+def test_an_example_of_the_page_works(daemon, target):
+    answer, body = asked(daemon, target.replace("4242", str(PID)))
+    assert (answer.status, answer.getheader("Content-Type")) == (200, JSON)
+    assert json.loads(body)["schema"] == "mapsd/v1"
 
 
 def test_addresses_are_located_as_documented(daemon):
