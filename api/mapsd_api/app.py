@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -17,7 +17,7 @@ from mapsd.views.render import escaped
 from mapsd_api import schemas
 from mapsd_api.problems import Problem, as_response, of_failure
 from mapsd_api.routes import events, health, kernel, mappings, overlays, processes
-from mapsd_api.routes.asked import Daemon
+from mapsd_api.routes.asked import Daemon, legible
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _REF = "#/components/schemas/{model}"
@@ -31,7 +31,7 @@ def create_app(daemon: Daemon, lifespan: Lifespan | None = None) -> FastAPI:
     app = _Service(title="mapsd", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None,
                    openapi_url="/v1/openapi.json", redirect_slashes=False, lifespan=lifespan)
     app.state.daemon = daemon
-    routes = APIRouter(prefix="/v1")
+    routes = APIRouter(prefix="/v1", dependencies=[Depends(legible)])
     for module in (processes, mappings, overlays, kernel, events, health):
         routes.include_router(module.router)
     app.include_router(routes)

@@ -1,6 +1,7 @@
 """Answers as responses: one JSON object, or a line an object."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
@@ -10,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from mapsd.views.render import JsonObject
 
 NDJSON = "application/x-ndjson"
+_NOT = re.compile(r"q=0(\.0{0,3})?")
 
 
 def as_json(found: JsonObject) -> Response:
@@ -26,8 +28,8 @@ def unless_known(request: Request, body: str, as_of: str = "") -> Response:
     timeless = body.replace(json.dumps(as_of), "", 1) if as_of else body
     tag = f'W/"{blake2b(timeless.encode(), digest_size=16).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    known = {word.strip() for word in request.headers.get("if-none-match", "").split(",")}
-    if known & {tag, "*"}:
+    known = {word.strip().removeprefix("W/") for word in request.headers.get("if-none-match", "").split(",")}
+    if known & {tag.removeprefix("W/"), "*"}:
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
 
@@ -43,6 +45,14 @@ def _lines(found: Iterable[JsonObject]) -> Iterator[str]:
 
 
 def wants_lines(request: Request) -> bool:
-    """Return whether the asker names NDJSON, and JSON not before it."""
-    kinds = [kind.partition(";")[0].strip().lower() for kind in request.headers.get("accept", "").split(",")]
+    """Return whether the asker names NDJSON, and JSON not before it. See RFC 9110, 12.5.1."""
+    kinds = list(_accepted(request.headers.get("accept", "")))
     return NDJSON in kinds and "application/json" not in kinds[:kinds.index(NDJSON)]
+
+
+def _accepted(said: str) -> Iterator[str]:
+    """Yield the media types of a header, but those with a weight of zero."""
+    for one in said.split(","):
+        kind, *parameters = (part.strip().lower() for part in one.split(";"))
+        if not any(_NOT.fullmatch(parameter) for parameter in parameters):
+            yield kind

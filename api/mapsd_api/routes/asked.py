@@ -4,6 +4,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,12 +38,21 @@ class Daemon:
     ready: Callable[[], bool]
 
 
-def _daemon(request: Request) -> Daemon:
+# FastAPI gives a thread to each of these that is no coroutine.
+async def _daemon(request: Request) -> Daemon:
     return cast("Daemon", request.app.state.daemon)
 
 
-def _asker(request: Request) -> Identity:
+async def _asker(request: Request) -> Identity:
     return cast("Identity", request.state.identity)
+
+
+async def legible(request: Request) -> None:
+    """Refuse a query that is not UTF-8: it would be read as another one. Raises Problem (invalid)."""
+    try:
+        unquote_to_bytes(request.scope["query_string"]).decode()
+    except ValueError as error:
+        raise Problem("invalid", "the query is not UTF-8; path_base64 takes any bytes") from error
 
 
 Answering = Annotated[Daemon, Depends(_daemon)]
@@ -75,9 +85,13 @@ def exact_path(text: str | None, base64: str | None) -> bytes:
     if (text is None) == (base64 is None):
         raise Problem("invalid", "one of path and path_base64 is needed")
     try:
-        return b64decode(base64, validate=True) if base64 is not None else (text or "").encode()
+        path = b64decode(base64, validate=True) if base64 is not None else (text or "").encode()
     except ValueError as error:
         raise Problem("invalid", "path_base64 is not base64") from error
+    if b"\0" in path:
+        # To the kernel the path would end there, and the answer be of another file.
+        raise Problem("invalid", "no path has a NUL")
+    return path
 
 
 def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
