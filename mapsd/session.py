@@ -3,7 +3,7 @@
 from mapsd.answer.observe import checked, observe
 from mapsd.answer.reading import Asking
 from mapsd.light import TYPE_CHECKING, Sequence
-from mapsd.linux.bpf.iterator import VmFileIterator
+from mapsd.linux.live import Live
 from mapsd.model import HERE, Host, ProcessAnswer, ProcessFacts
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Session:
         if keep and proof == "auto":
             from mapsd.answer.kept import Kept  # noqa: PLC0415  (a single lookup keeps nothing)
             kept = Kept()
-        self._asking = Asking(checked(proof), VmFileIterator(), host, kept, frame_numbers)
+        self._live = Live(host, numbered=frame_numbers)
+        self._asking = Asking(checked(proof), self._live, kept)
 
     def __enter__(self) -> "Self":
         """Return the session itself."""
@@ -48,7 +49,7 @@ class Session:
 
     def close(self) -> None:
         """Give back what is shared; a session that is asked again loads it again."""
-        self._asking.iterator.close()
+        self._live.iterator.close()
 
     def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None) -> ProcessAnswer:
         """Return every mapping of a process, or those that hold *addresses*: user path, backing file, state and proof.
@@ -74,7 +75,7 @@ class Session:
         Raises ProcessGone, AccessDenied and ParseError.
         """
         from mapsd.answer.overlays import layers  # noqa: PLC0415  (a lookup needs none of it)
-        return layers(pid, thread, self._asking.host)
+        return layers(pid, thread, self._live)
 
     def which(self, pid: int, path: bytes, thread: int | None = None) -> "Which":
         """Return which file an absolute path opens inside a process's root, and what that hides in the layers.
@@ -83,17 +84,17 @@ class Session:
         ProcessGone, AccessDenied (the process's root or the path may not be looked at) and ParseError.
         """
         from mapsd.answer.name import which  # noqa: PLC0415  (a lookup needs none of it)
-        return which(pid, path, thread, self._asking.host)
+        return which(pid, path, thread, self._live)
 
     def who(self, pid: int) -> ProcessFacts:
         """Return who a process is, without what it maps. Raises ProcessGone, AccessDenied and ParseError."""
         from mapsd.answer.who import who  # noqa: PLC0415  (a lookup needs none of it)
-        return who(pid, self._asking.host)
+        return who(pid, self._live)
 
     def pids(self) -> list[int]:
         """Return every process that this one can see in the machine's procfs, itself included, in order."""
         from mapsd.linux import processes  # noqa: PLC0415  (a lookup needs none of it)
-        return processes.pids(self._asking.host)
+        return processes.pids(self._live.host)
 
     def locate(self, pid: int, addresses: Sequence[int], thread: int | None = None) -> "tuple[Located, ...]":
         """Return each address of a process, in the order given, with its mapping and its offset in the file.
@@ -115,3 +116,15 @@ def fds(pid: int, proof: str = "auto", thread: int | None = None, host: Host = H
     """Return what one process has open, asked in a session of its own: see Session."""
     with Session(proof, host) as session:
         return session.fds(pid, thread)
+
+
+def layers(pid: int, thread: int | None = None, host: Host = HERE) -> "ProcessLayers":
+    """Return the overlays that one process sees, asked in a session of its own: see Session."""
+    with Session(host=host) as session:
+        return session.layers(pid, thread)
+
+
+def which(pid: int, path: bytes, thread: int | None = None, host: Host = HERE) -> "Which":
+    """Return which file a name of one process opens, asked in a session of its own: see Session."""
+    with Session(host=host) as session:
+        return session.which(pid, path, thread)

@@ -88,7 +88,7 @@ def test_a_session_loads_each_program_once(monkeypatch):
         self.refused = Refused("not here")
     monkeypatch.setattr(Program, "_load", load)
     with mapsd.Session("bpf") as session:
-        iterator = session._asking.iterator
+        iterator = session._live.iterator
         for _ in range(3):
             iterator.of(os.getpid())
             iterator.identities(os.getpid())

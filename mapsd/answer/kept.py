@@ -3,10 +3,10 @@
 import time
 
 from mapsd.light import NamedTuple, Sequence
-from mapsd.linux.machine import LiveMachine
-from mapsd.linux.vmfiles import LiveVmFiles
+from mapsd.linux.live import LiveAttempt
 from mapsd.linux.witness import Names, Witness, Witnesses, names_of, steady
 from mapsd.model import Answer, Mount, Refused, Vma
+from mapsd.ports import Machine
 
 PROCESSES = 64
 Text = tuple[bytes, list[Vma]]  # of maps, and its mappings
@@ -48,13 +48,13 @@ class Kept:
         """Keep a text of maps."""
         self._texts[path] = text
 
-    def recall(self, path: bytes, reading: object, machine: LiveMachine, vm_files: LiveVmFiles) -> "Recollection":
+    def recall(self, path: bytes, reading: object, attempt: LiveAttempt) -> "Recollection":
         """Return what is known of the process, or thread, whose directory is *path*; close() it."""
         found = self._processes.get(path)
-        same = found is not None and (found.reading, found.mounts) == (reading, machine.mounts())
-        return Recollection(found.known if same and found is not None else {}, machine, vm_files)
+        same = found is not None and (found.reading, found.mounts) == (reading, attempt.machine.mounts())
+        return Recollection(found.known if same and found is not None else {}, attempt)
 
-    def keep(self, path: bytes, reading: object, machine: LiveMachine, found: dict[Vma, Known]) -> None:
+    def keep(self, path: bytes, reading: object, machine: Machine, found: dict[Vma, Known]) -> None:
         """Keep what was found of a process; those asked about longest ago are forgotten."""
         before = self._processes.pop(path, None)
         if before is not None and (before.reading, before.mounts) == (reading, machine.mounts()):
@@ -71,9 +71,10 @@ class Kept:
 class Recollection:
     """Answers about one process in one lookup: those of before that still hold, and new ones."""
 
-    def __init__(self, known: dict[Vma, Known], machine: LiveMachine, vm_files: LiveVmFiles) -> None:
+    def __init__(self, known: dict[Vma, Known], attempt: LiveAttempt) -> None:
         """Go by what is *known*."""
-        self._known, self._vm_files, self._began = known, vm_files, time.time_ns()
+        machine = attempt.machine
+        self._known, self._vm_files, self._began = known, attempt.vm_files, time.time_ns()
         self._witnesses = Witnesses(machine.process, machine.open_plainly, self._held)
         self._seen: dict[Vma, Witness | None] = {}
         self.found: dict[Vma, Known] = {}

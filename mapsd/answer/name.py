@@ -1,17 +1,10 @@
 """One name of one process, asked and answered: which file it opens, and what that hides."""
 
-import os
-import time
-
 from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.errors import AccessDenied, UsageError
-from mapsd.linux.machine import LiveMachine
-from mapsd.linux.procfs import ProcFs
-from mapsd.linux.threads import answering
-from mapsd.linux.walk import walk
-from mapsd.model import HERE, Absent, Backing, Evidence, FileFacts, Found, Host, Mount, Refused
+from mapsd.light import TYPE_CHECKING
+from mapsd.model import Absent, Backing, Evidence, FileFacts, Found, Mount, Refused
 from mapsd.model.layers import Descent, Way, Which, Winner
-from mapsd.parse import stat
 from mapsd.parse.overlay_xattrs import OVERLAY_FID
 from mapsd.ports import InRoot
 from mapsd.resolve.hostpath import host_path
@@ -22,29 +15,33 @@ from mapsd.resolve.overlays import OVERLAY
 from mapsd.resolve.scene import Place, Scene
 from mapsd.resolve.vma import STACKED
 
+if TYPE_CHECKING:
+    from mapsd.sources import Observed, Source
+
 _UNSTEADY = "the file, its name or the process's mounts changed each time they were read"
 
 
-def which(pid: int, path: bytes, thread: int | None = None, host: Host = HERE) -> Which:
+def which(pid: int, path: bytes, thread: int | None, source: "Source") -> Which:
     """Return which file an absolute *path* opens inside a process's root, as its leader or *thread* would open it.
 
     Raises UsageError (a path that is not absolute), ProcessGone, AccessDenied, NoHost, ParseError.
     """
     if not path.startswith(b"/"):
         raise UsageError("a path begins with /: it is looked up from the process's root")
-    process, line = answering(pid, thread, host)
+    seen = source(pid, thread)
     try:
-        return _which(process, line, path)
+        return _which(seen, path)
     finally:
-        process.close()
+        seen.close()
 
 
-def _which(process: ProcFs, line: stat.Stat, path: bytes) -> Which:
+def _which(seen: "Observed", path: bytes) -> Which:
+    process = seen.process
     before = read(process)
     for _ in range(ATTEMPTS):
         demand_alive(process, before)
-        found = _answer(process, line, before, path)
-        after, again = read(process), walk(process, path)
+        found = _answer(seen, before, path)
+        after, again = read(process), seen.walk(path)
         same = after == before and _leads_alike(found.way, again)
         if same and _is_steady(found, again):
             return found
@@ -78,27 +75,27 @@ def _known_by(seen: FileFacts) -> tuple[object, ...]:
     return seen.kind, seen.st_dev, seen.inode, seen.mount_id, seen.handle
 
 
-def _answer(process: ProcFs, line: stat.Stat, reading: Reading, path: bytes) -> Which:
-    machine = LiveMachine(process)
+def _answer(observed: "Observed", reading: Reading, path: bytes) -> Which:
+    attempt = observed.attempt()
     try:
-        seen = scene(process, reading, machine)
-        way = _followed(process, path)
+        seen = scene(observed, reading, attempt.machine)
+        way = _followed(observed, path)
         mount, inner = _lies_on(way, seen)
         here, openable = _names(way, mount, inner, seen)
         winner, descents = _decided(way, mount, inner, here, seen)
     finally:
-        machine.close()
-    return Which(facts(process, line, reading), os.uname().release, time.time(), path, way, mount, here, openable,
+        attempt.close()
+    return Which(facts(observed, reading), observed.release(), observed.now(), path, way, mount, here, openable,
                  winner, descents, skipped(reading))
 
 
-def _followed(process: ProcFs, path: bytes) -> Way:
-    root = process.named(b"/")
+def _followed(observed: "Observed", path: bytes) -> Way:
+    pid, root = observed.process.pid, observed.process.named(b"/")
     if isinstance(root, Refused):
-        raise AccessDenied(f"{process.pid}: root", root.needs or "CAP_SYS_PTRACE")
-    way = walk(process, path)
+        raise AccessDenied(f"{pid}: root", root.needs or "CAP_SYS_PTRACE")
+    way = observed.walk(path)
     if isinstance(way.found, Refused) and way.found.needs:
-        raise AccessDenied(f"{process.pid}: {_text(way.path)}", "CAP_DAC_READ_SEARCH")
+        raise AccessDenied(f"{pid}: {_text(way.path)}", "CAP_DAC_READ_SEARCH")
     return way
 
 

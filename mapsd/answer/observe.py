@@ -1,24 +1,16 @@
 """One process, asked and answered: read, decide, read again, until nothing changed in between."""
 
-import os
-import time
-
 from mapsd.answer.reading import ATTEMPTS, Asking, Memory, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Sequence
-from mapsd.linux.buildid import LiveBuildIds
-from mapsd.linux.machine import LiveMachine
-from mapsd.linux.pageframes import LivePageFrames
-from mapsd.linux.procfs import ProcFs
-from mapsd.linux.threads import answering
-from mapsd.linux.vmfiles import LiveVmFiles
 from mapsd.model import PROOFS, Answer, ProcessAnswer, Vma
-from mapsd.parse import maps, stat
+from mapsd.parse import maps
 from mapsd.resolve.means import Means
 from mapsd.resolve.vma import Resolver
 
 if TYPE_CHECKING:
     from mapsd.answer.kept import Kept
+    from mapsd.sources import Attempt, Observed
 
 _UNSTEADY = "the process's mappings, mounts or root changed each time they were read"
 
@@ -35,22 +27,23 @@ def observe(pid: int, thread: int | None, asking: Asking, addresses: Sequence[in
 
     Raises ProcessGone, AccessDenied, NoHost, ParseError.
     """
-    process, line = answering(pid, thread, asking.host)
+    seen = asking.source(pid, thread)
     try:
-        return _observe(process, line, asking, addresses)
+        return _observe(seen, asking, addresses)
     finally:
-        process.close()
+        seen.close()
 
 
-def _observe(process: ProcFs, line: stat.Stat, asking: Asking, addresses: Sequence[int] | None) -> ProcessAnswer:
+def _observe(seen: "Observed", asking: Asking, addresses: Sequence[int] | None) -> ProcessAnswer:
     known: dict[Vma, Answer] = {}
-    memory = Memory(process, addresses, None if asking.kept is None else asking.kept.text(process.path))
+    process = seen.process
+    memory = Memory(seen, addresses, None if asking.kept is None else asking.kept.text(process.path))
     try:
         before, vmas = read(process), memory.vmas()
         if vmas:
             demand_alive(process, before)
         for _ in range(ATTEMPTS):
-            known.update(_answers(process, before, [vma for vma in vmas if vma not in known], asking))
+            known.update(_answers(seen, before, [vma for vma in vmas if vma not in known], asking))
             after, again = read(process), memory.vmas()
             if memory.gone:
                 known.clear()
@@ -60,12 +53,11 @@ def _observe(process: ProcFs, line: stat.Stat, asking: Asking, addresses: Sequen
             if asking.kept is not None and addresses is None:
                 asking.kept.read(process.path, memory.text)
             if after == before and all(vma in known for vma in again if maps.kind_of(vma) == "file"):
-                return _answer(process, line, before, tuple(known.get(vma) or Answer(vma, maps.kind_of(vma))
-                                                            for vma in again))
+                return _answer(seen, before, tuple(known.get(vma) or Answer(vma, maps.kind_of(vma)) for vma in again))
             if after != before:
                 known.clear()
             before, vmas = after, again
-        return _answer(process, line, before, tuple(known.get(vma) or _unsteady(vma) for vma in vmas))
+        return _answer(seen, before, tuple(known.get(vma) or _unsteady(vma) for vma in vmas))
     finally:
         memory.close()
 
@@ -75,49 +67,43 @@ def _unsteady(vma: Vma) -> Answer:
     return Answer(vma, kind, state="unknown", reason=_UNSTEADY) if kind == "file" else Answer(vma, kind)
 
 
-def _answers(process: ProcFs, reading: Reading, vmas: list[Vma], asking: Asking) -> dict[Vma, Answer]:
-    machine = LiveMachine(process)
-    vm_files = LiveVmFiles(machine, asking.iterator)
+def _answers(seen: "Observed", reading: Reading, vmas: list[Vma], asking: Asking) -> dict[Vma, Answer]:
+    attempt = seen.attempt()
     try:
         if asking.kept is None:
-            return _asked(process, reading, vmas, machine, vm_files, asking)
-        return _recalled(process, reading, vmas, machine, vm_files, asking.kept, asking)
+            return _asked(seen, reading, vmas, attempt, asking.proof)
+        return _recalled(seen, reading, vmas, attempt, asking.kept, asking.proof)
     finally:
-        machine.close()
+        attempt.close()
 
 
-def _asked(process: ProcFs, reading: Reading, vmas: list[Vma], machine: LiveMachine, vm_files: LiveVmFiles,
-           asking: Asking) -> dict[Vma, Answer]:
-    build_ids = LiveBuildIds(machine, process.open_maps)
-    frames = LivePageFrames(machine, keep=True, numbered=asking.numbered)
-    try:
-        means = Means(frames, build_ids, vm_files, asking.proof)
-        resolver = Resolver(scene(process, reading, machine, mapped=bool(vmas)), means)
-        answers = ((vma, resolver.answer(vma)) for vma in vmas)
-        return {vma: answer for vma, answer in answers if answer is not None}
-    finally:
-        frames.close()
-        build_ids.close()
+def _asked(seen: "Observed", reading: Reading, vmas: list[Vma], attempt: "Attempt", proof: str) -> dict[Vma, Answer]:
+    means = Means(attempt.frames, attempt.build_ids, attempt.vm_files, proof)
+    resolver = Resolver(scene(seen, reading, attempt.machine, mapped=bool(vmas)), means)
+    answers = ((vma, resolver.answer(vma)) for vma in vmas)
+    return {vma: answer for vma, answer in answers if answer is not None}
 
 
-def _recalled(process: ProcFs, reading: Reading, vmas: list[Vma], machine: LiveMachine, vm_files: LiveVmFiles,
-              kept: "Kept", asking: Asking) -> dict[Vma, Answer]:
+def _recalled(seen: "Observed", reading: Reading, vmas: list[Vma], attempt: "Attempt", kept: "Kept",
+              proof: str) -> dict[Vma, Answer]:
     """Return the answers, those of before where they still hold."""
-    recollection = kept.recall(process.path, reading, machine, vm_files)
+    path = seen.process.path
+    # Only what a live machine says is kept.
+    recollection = kept.recall(path, reading, attempt)  # type: ignore[arg-type]  # (see mapsd.session)
     try:
         known = {vma: answer for vma in vmas if (answer := recollection.answer(vma)) is not None}
         rest = [vma for vma in vmas if vma not in known and maps.kind_of(vma) == "file"]
-        asked = _asked(process, reading, rest, machine, vm_files, asking) if rest else {}
+        asked = _asked(seen, reading, rest, attempt, proof) if rest else {}
         for vma, answer in asked.items():
             recollection.learn(vma, answer)
-        kept.keep(process.path, reading, machine, recollection.found)
+        kept.keep(path, reading, attempt.machine, recollection.found)
         return known | asked
     finally:
         recollection.close()
 
 
-def _answer(process: ProcFs, line: stat.Stat, reading: Reading, answers: tuple[Answer, ...]) -> ProcessAnswer:
-    return ProcessAnswer(facts(process, line, reading), os.uname().release, _shows(answers), time.time(), answers,
+def _answer(seen: "Observed", reading: Reading, answers: tuple[Answer, ...]) -> ProcessAnswer:
+    return ProcessAnswer(facts(seen, reading), seen.release(), _shows(answers), seen.now(), answers,
                          skipped(reading) if answers else ())
 
 

@@ -1,22 +1,17 @@
 """What one process has open, asked and answered: read, decide, read again, until nothing changed in between."""
 
-import os
-import time
-
 from mapsd.answer.reading import ATTEMPTS, Asking, Reading, demand_alive, facts, read, scene
 from mapsd.errors import AccessDenied
-from mapsd.light import NamedTuple
-from mapsd.linux.descriptors import Descriptors, Entry
-from mapsd.linux.procfs import ProcFs
-from mapsd.linux.remapped import OpenMachine, Remapped, RemappedVmFiles
-from mapsd.linux.threads import answering
+from mapsd.light import TYPE_CHECKING, NamedTuple
 from mapsd.model import Absent, Answer, FileFacts, Refused, Skipped
-from mapsd.model.open import LINKS, NAMED, OpenAnswer, OpenFile
-from mapsd.parse import stat
+from mapsd.model.open import LINKS, NAMED, Entry, OpenAnswer, OpenFile
 from mapsd.parse.fdlink import kind_of
 from mapsd.resolve.means import Means
 from mapsd.resolve.openfile import answer
 from mapsd.resolve.vma import Resolver
+
+if TYPE_CHECKING:
+    from mapsd.sources import Observed, Open, OpenAttempt
 
 _UNSTEADY = "it was another file, or its mounts were others, each time it was read"
 
@@ -27,13 +22,11 @@ def open_files(pid: int, thread: int | None, asking: Asking) -> OpenAnswer:
     Build ids are not asked: an open file never holds what the overlay does not. Raises ProcessGone, AccessDenied,
     NoHost, ParseError.
     """
-    process, line = answering(pid, thread, asking.host)
-    descriptors = Descriptors(process)
+    seen = asking.source(pid, thread)
     try:
-        return _open_files(process, line, descriptors, asking)
+        return _open_files(seen, asking.proof)
     finally:
-        descriptors.release()
-        process.close()
+        seen.close()
 
 
 class _Listed(NamedTuple):
@@ -43,26 +36,28 @@ class _Listed(NamedTuple):
     skipped: tuple[Skipped, ...]
 
 
-def _open_files(process: ProcFs, line: stat.Stat, descriptors: Descriptors, asking: Asking) -> OpenAnswer:
+def _open_files(seen: "Observed", proof: str) -> OpenAnswer:
     known: dict[Entry, OpenFile] = {}
-    before, listed = read(process), _listed(process, descriptors)
+    process = seen.process
+    before, listed = read(process), _listed(seen)
     for _ in range(ATTEMPTS):
         if listed.entries:
             demand_alive(process, before)
         missing = [entry for entry in listed.entries if _same(entry) not in known]
-        known.update(_answers(process, before, missing, descriptors, asking))
-        after, again = read(process), _listed(process, descriptors)
+        known.update(_answers(seen, before, missing, proof))
+        after, again = read(process), _listed(seen)
         if after != before:
             known.clear()
         before, listed = after, again
         if all(_same(entry) in known for entry in listed.entries):
             break
     files = tuple(_with_position(known.get(_same(entry)) or _unsteady(entry), entry) for entry in listed.entries)
-    return OpenAnswer(facts(process, line, before), os.uname().release, time.time(), files, listed.skipped)
+    return OpenAnswer(facts(seen, before), seen.release(), seen.now(), files, listed.skipped)
 
 
-def _listed(process: ProcFs, descriptors: Descriptors) -> _Listed:
+def _listed(seen: "Observed") -> _Listed:
     """Return the entries. Raises ProcessGone, and AccessDenied where none may be read."""
+    process, descriptors = seen.process, seen.open()
     numbers = descriptors.names()
     asked = [(fd, descriptors.entry(fd)) for fd in LINKS]
     if isinstance(numbers, Refused):
@@ -98,26 +93,23 @@ def _nameless(entry: Entry, kind: str) -> OpenFile:
     return OpenFile(entry.fd, kind, entry.shown, inode=entry.info.inode if entry.info is not None else None)
 
 
-def _answers(process: ProcFs, reading: Reading, entries: list[Entry], descriptors: Descriptors, asking: Asking) -> (
-        dict[Entry, OpenFile]):
-    machine = OpenMachine(process, descriptors)
-    remapped = Remapped(machine, asking.iterator, numbered=asking.numbered)
+def _answers(seen: "Observed", reading: Reading, entries: list[Entry], proof: str) -> dict[Entry, OpenFile]:
+    attempt, descriptors = seen.open_attempt(), seen.open()
     try:
-        means = Means(remapped, None, RemappedVmFiles(remapped), asking.proof)
-        rules = Resolver(scene(process, reading, machine)._replace(process=descriptors), means)
-        asked = _Asked(descriptors, remapped, rules)
+        means = Means(attempt.frames, None, attempt.vm_files, proof)
+        rules = Resolver(scene(seen, reading, attempt.machine, descriptors), means)
+        asked = _Asked(descriptors, attempt, rules)
         answers = ((_same(entry), asked.about(entry)) for entry in entries)
         return {entry: file for entry, file in answers if file is not None}
     finally:
-        remapped.close()
-        machine.close()
+        attempt.close()
 
 
 class _Asked:
     """Answers entries; what several have open is asked about once."""
 
-    def __init__(self, descriptors: Descriptors, remapped: Remapped, rules: Resolver) -> None:
-        self._descriptors, self._remapped, self._rules = descriptors, remapped, rules
+    def __init__(self, descriptors: "Open", attempt: "OpenAttempt", rules: Resolver) -> None:
+        self._descriptors, self._attempt, self._rules = descriptors, attempt, rules
         self._known: dict[tuple[object, ...], OpenFile] = {}
 
     def about(self, entry: Entry) -> OpenFile | None:
@@ -134,7 +126,7 @@ class _Asked:
                 return OpenFile(entry.fd, "other", entry.shown, state="unknown", reason=seen.reason, needs=needs)
             return self._held(entry, seen)
         finally:
-            self._remapped.forget()
+            self._attempt.forget()
             self._descriptors.release()
 
     def _held(self, entry: Entry, seen: FileFacts) -> OpenFile | None:
@@ -155,7 +147,7 @@ class _Asked:
             return bare._replace(kind="memfd" if seen.path.startswith(b"/memfd:") else "shm")
         if kind not in NAMED:
             return bare
-        told = answer(entry.shown, kind, seen, self._remapped.printed, self._rules)
+        told = answer(entry.shown, kind, seen, self._attempt.printed, self._rules)
         if told is None or (_may_change(told) and self._descriptors.held() != seen):
             return None
         return _told(bare, told)

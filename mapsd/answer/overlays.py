@@ -1,54 +1,50 @@
 """The overlays that a process sees: read, decide, read again, until nothing changed in between."""
 
-import os
-import time
-
 from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
-from mapsd.linux.machine import LiveMachine
-from mapsd.linux.overlaymodule import defaults, lister
-from mapsd.linux.procfs import ProcFs
-from mapsd.linux.threads import answering
-from mapsd.model import HERE, Host, Skipped
+from mapsd.light import TYPE_CHECKING
+from mapsd.model import Skipped
 from mapsd.model.layers import ProcessLayers
-from mapsd.parse import mountinfo, stat
+from mapsd.parse import mountinfo
 from mapsd.resolve.layout import Asking, overlays
+
+if TYPE_CHECKING:
+    from mapsd.sources import Observed, Source
 
 # Servers that merge directories outside the kernel, as mountinfo names their type.
 UNIONS = (b"fuse.fuse-overlayfs", b"fuse.mergerfs", b"fuse.unionfs", b"fuse.unionfs-fuse", b"fuse.mhddfs")
 _UNSTEADY = Skipped("mounts", "the process's mounts or root changed each time they were read", "")
 
 
-def layers(pid: int, thread: int | None = None, host: Host = HERE) -> ProcessLayers:
+def layers(pid: int, thread: int | None, source: "Source") -> ProcessLayers:
     """Return the overlays that a process sees, as its leader or *thread* sees them, and their layers.
 
     Raises ProcessGone, AccessDenied, NoHost, ParseError.
     """
-    process, line = answering(pid, thread, host)
+    seen = source(pid, thread)
     try:
-        return _layers(process, line)
+        return _layers(seen)
     finally:
-        process.close()
+        seen.close()
 
 
-def _layers(process: ProcFs, line: stat.Stat) -> ProcessLayers:
-    before = read(process)
+def _layers(seen: "Observed") -> ProcessLayers:
+    before = read(seen.process)
     for _ in range(ATTEMPTS):
-        demand_alive(process, before)
-        found = _answer(process, line, before)
-        after = read(process)
+        demand_alive(seen.process, before)
+        found = _answer(seen, before)
+        after = read(seen.process)
         if after == before:
             return found
         before = after
     return found._replace(skipped=(*found.skipped, _UNSTEADY))
 
 
-def _answer(process: ProcFs, line: stat.Stat, reading: Reading) -> ProcessLayers:
-    machine = LiveMachine(process)
+def _answer(seen: "Observed", reading: Reading) -> ProcessLayers:
+    attempt = seen.attempt()
     try:
-        seen = scene(process, reading, machine)
-        found = overlays(seen, Asking(lister(machine), defaults(machine)))
+        machine = attempt.machine
+        found = overlays(scene(seen, reading, machine), Asking(machine.listed, machine.parameters()))
     finally:
-        machine.close()
+        attempt.close()
     unions = tuple(mount for mount in mountinfo.parse(reading.mountinfo) if mount.fs_type in UNIONS)
-    return ProcessLayers(facts(process, line, reading), os.uname().release, time.time(), found, unions,
-                         skipped(reading))
+    return ProcessLayers(facts(seen, reading), seen.release(), seen.now(), found, unions, skipped(reading))

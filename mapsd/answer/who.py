@@ -1,15 +1,18 @@
 """Who a process is, without what it maps."""
 
 from mapsd.answer.reading import Reading, facts
-from mapsd.linux.threads import answering
-from mapsd.model import HERE, Host, ProcessFacts
+from mapsd.light import TYPE_CHECKING
+from mapsd.model import ProcessFacts
+
+if TYPE_CHECKING:
+    from mapsd.sources import Source
 
 
-def who(pid: int, host: Host = HERE) -> ProcessFacts:
+def who(pid: int, source: "Source") -> ProcessFacts:
     """Return who a process is. Raises ProcessGone, AccessDenied, NoHost, ParseError."""
-    process, line = answering(pid, host=host)
+    seen = source(pid, None)
     try:
-        link = process.target
-        return facts(process, line, Reading(line.start_time, b"", link("root"), link("ns/mnt"), link("exe")))
+        link = seen.process.target
+        return facts(seen, Reading(seen.line.start_time, b"", link("root"), link("ns/mnt"), link("exe")))
     finally:
-        process.close()
+        seen.close()

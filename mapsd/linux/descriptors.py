@@ -5,12 +5,12 @@ import os
 import stat
 
 from mapsd.errors import AccessDenied, ProcessGone
-from mapsd.light import Callable, NamedTuple
+from mapsd.light import Callable
 from mapsd.linux import syscalls
 from mapsd.linux.files import Known, facts, found, opened, unless_exhausted
 from mapsd.linux.procfs import ProcFs
 from mapsd.model import Absent, DeviceId, FileFacts, Found, Refused, Vma
-from mapsd.model.open import LINKS, FdInfo
+from mapsd.model.open import LINKS, Entry
 from mapsd.parse import fdinfo
 
 NEEDS_LINK, NEEDS_LIST = "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"
@@ -19,17 +19,6 @@ _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlin
           stat.S_IFBLK: "device", stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket"}
 # Each page size of huge pages has a mount of its own (fs/hugetlbfs/inode.c, init_hugetlbfs_fs).
 _SHMEM = (0, os.MFD_HUGETLB, os.MFD_HUGETLB | os.MFD_HUGE_2MB, os.MFD_HUGETLB | os.MFD_HUGE_1GB)
-
-
-class Entry(NamedTuple):
-    """One link as it is read; *device*, *inode* and *mount_id* are what it opens, None where fdinfo says it."""
-
-    fd: str
-    shown: bytes | None
-    info: FdInfo | None
-    device: DeviceId | None = None
-    inode: int | None = None
-    mount_id: int | None = None
 
 
 class Descriptors:

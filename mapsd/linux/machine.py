@@ -87,6 +87,16 @@ class LiveMachine:
             unless_exhausted(error)
             return None
 
+    def parameters(self) -> dict[str, bool]:
+        """Return the overlay module's switches that can be read."""
+        from mapsd.linux.overlaymodule import defaults  # noqa: PLC0415  (a lookup needs none of it)
+        return defaults(self)
+
+    def listed(self, layer: LayerDir, path: bytes) -> Sequence[tuple[bytes, bool]]:
+        """Return some names in a directory of a layer, and which of them are directories."""
+        from mapsd.linux.overlaymodule import listed  # noqa: PLC0415  (as above)
+        return listed(self, layer, path)
+
     def named(self, path: bytes) -> Found:
         """Return what *path* opens for the observer."""
         return found(lambda: self._named(_facts_of(self._view.open(path, os.O_PATH))), "CAP_DAC_READ_SEARCH")

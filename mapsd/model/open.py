@@ -20,6 +20,17 @@ class FdInfo(NamedTuple):
     inode: int | None
 
 
+class Entry(NamedTuple):
+    """One link as it is read; *device*, *inode* and *mount_id* are what it opens, None where fdinfo says it."""
+
+    fd: str
+    shown: bytes | None
+    info: FdInfo | None
+    device: DeviceId | None = None
+    inode: int | None = None
+    mount_id: int | None = None
+
+
 class OpenFile(NamedTuple):
     """What is known of one open file: the contract's fields, undecoded.
 
