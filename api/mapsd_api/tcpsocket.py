@@ -64,7 +64,9 @@ def _each(hosts: list[str], port: int, stack: ExitStack) -> tuple[list[socket.so
 
 
 def _socket(host: str, port: int) -> socket.socket:
-    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named, or asyncio sets no TCP_NODELAY: an answer would wait for the client's delayed acknowledgement, 40 ms.
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # What old connections left behind at the port is in nobody's way; two listeners still are.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

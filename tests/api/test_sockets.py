@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+from asyncio.base_events import _set_nodelay
 from contextlib import ExitStack
 
 import pytest
@@ -247,6 +248,13 @@ def test_tcp_listens_at_every_address_of_a_name_with_one_port(text):
         with pytest.raises(NotListening, match="cannot listen: Address already in use"), tcpsocket.bound(
                 Address(text, listeners[0].socket.getsockname()[1]), beyond=False):
             pass
+
+
+def test_small_answers_over_tcp_are_not_held_back():
+    with (tcpsocket.bound(Address("127.0.0.1", 0), beyond=False) as [listener],
+          socket.create_connection(listener.socket.getsockname(), BOUND), listener.socket.accept()[0] as accepted):
+        _set_nodelay(accepted)  # asyncio's, which leaves alone what does not say that it is TCP
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_port_that_one_address_of_a_name_lacks_is_another_ports_turn(monkeypatch):
