@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from mapsd.linux import credentials
 from mapsd_api import activation, sockets, tcpsocket, unixsocket
 from mapsd_api.listener import Listener, NotListening
 from mapsd_api.settings import Settings
@@ -190,9 +191,11 @@ def test_a_socket_that_somebody_put_in_our_place_is_left_there(path, tmp_path):
 @pytest.mark.usefixtures("root")
 def test_a_socket_that_may_not_be_removed_any_more_is_no_failure_and_taken_over(path, tmp_path):
     tmp_path.chmod(0o755)
+    dumpable = credentials.dumpable()
     with unixsocket.bound(path, 0o600, None):
         os.setresuid(-1, 65534, -1)
     os.setresuid(-1, 0, -1)
+    credentials.set_dumpable(dumpable)
     assert sorted(os.listdir(tmp_path)) == ["mapsd.sock", "mapsd.sock.lock"]
     with unixsocket.bound(path, 0o600, None):
         assert connects(path)

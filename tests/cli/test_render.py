@@ -55,7 +55,7 @@ def test_an_answer_of_any_bytes_keeps_the_schema(path):
 
 @given(st.integers(0, 4_000_000_000_000))
 def test_a_moment_is_utc_in_milliseconds(milliseconds):
-    moment = datetime.fromisoformat(render._moment(milliseconds / 1000 + 0.0001))
+    moment = datetime.fromisoformat(render.moment(milliseconds / 1000 + 0.0001))
     assert moment == datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
 
 
