@@ -3,7 +3,8 @@
 MapsdError
 ├─ ParseError(source, line, reason)   a form nobody knows: a bug or a new kernel
 ├─ ProcessGone(pid)                   exited, or the pid was reused
-│  └─ NotShown(pid, daemon)           a daemon shows no such process
+│  ├─ NotShown(pid, daemon)           a daemon shows no such process
+│  └─ NotRecorded(pid, recording)     a recording has no such process, or not this question about it
 ├─ AccessDenied(what, needs)          the capability that is missing
 ├─ KernelLacks(feature)               the running kernel has no such call
 ├─ MachineUnknown(machine, bits)      the machine's system calls are not known
@@ -16,6 +17,7 @@ MapsdError
 ├─ NoDaemon(daemon, reason)           no daemon can be asked there, or it answers nobody of us
 ├─ BadReply(daemon, reason)           what answered is no mapsd, or one of another version
 ├─ DaemonFailed(daemon, reason)       a daemon could not answer
+├─ RecordingError(path, line, reason) a recording is torn, altered or none
 └─ UsageError(message)                command line input
 """
 
@@ -52,6 +54,18 @@ class NotShown(ProcessGone):
         what = "no such process" if thread is None else f"no thread {thread}"
         self.args = (f"{pid}: {what}, or the daemon at {daemon} may not show it to you",)
         self.daemon = daemon
+
+
+class NotRecorded(ProcessGone):
+    """A recording has no such process, or not what was asked of it."""
+
+    def __init__(self, pid: int, recording: bytes, what: str = "") -> None:
+        """Keep the pid, the recording's path, and *what* was asked of a process that it has (empty: it has none)."""
+        super().__init__(pid, seen=False)
+        name = recording.decode("utf-8", "backslashreplace")
+        self.args = (f"{pid}: {what} is not recorded in {name}" if what else f"{pid}: no such process is recorded in "
+                     f"{name}",)
+        self.recording, self.what = recording, what
 
 
 class AccessDenied(MapsdError):
@@ -160,6 +174,15 @@ class DaemonFailed(MapsdError):
         """Keep the place that was asked, and what the daemon says."""
         super().__init__(f"the daemon at {daemon} failed: {reason}")
         self.daemon, self.reason = daemon, reason
+
+
+class RecordingError(MapsdError):
+    """A recording cannot be answered from: it is torn, altered, or none."""
+
+    def __init__(self, path: bytes, line: int, reason: str) -> None:
+        """Keep the file's path, the line (from 1), and what is wrong there."""
+        super().__init__(f"{path.decode('utf-8', 'backslashreplace')}:{line}: {reason}")
+        self.path, self.line, self.reason = path, line, reason
 
 
 class UsageError(MapsdError):

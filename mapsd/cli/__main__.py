@@ -14,6 +14,7 @@ COMMANDS = {
     "fds": "what exe, cwd, root and every file descriptor open",
     "layers": "the overlays that a process sees, and their layers",
     "which": "which layer's file a path opens, and what it hides",
+    "record": "all that answers about processes are made from, as a file",
     "extract": "the bytes that a mapping really holds, as a file",
     "teach": "pin an iterator whose text says what maps does not",
     "unteach": "remove what teach pinned",
@@ -58,6 +59,9 @@ def _answer(words: list[str]) -> tuple[int, list[str]]:
     asked = parse(words[1:], module.COMMAND)
     if "help" in asked.flags:
         return 0, [helped(module.COMMAND)]
+    if "from" in asked.values:
+        from mapsd.cli.replay import replayed  # noqa: PLC0415  (most answers are the machine's)
+        return replayed(words[0], module, asked)
     answer: tuple[int, list[str]] = module.run(asked)
     return answer
 

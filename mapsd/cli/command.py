@@ -67,6 +67,7 @@ MACHINE = (
     Option(("--procfs",), "the processes of this procfs, which in a container is the host's", "DIR"),
     Option(("--host-root",), "the root of that procfs's process 1, bound here: files of layers are opened below it and "
            "named without it; unless given, the process's own", "DIR"))
+FROM = Option(("--from",), "answer from this recording (mapsd record) instead of the machine", "FILE")
 
 
 def machine(asked: Asked) -> Host:

@@ -4,7 +4,7 @@ import os
 
 import mapsd
 from mapsd.cli.arguments import address, pid, quoted
-from mapsd.cli.command import JSON, MACHINE, NO_DAEMON, Asked, Command, Option, machine
+from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, Asked, Command, Option, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.cli.terminal import terminal
 from mapsd.errors import UsageError
@@ -22,7 +22,7 @@ COMMAND = Command(
     "An address selects the mapping that holds it. A path selects every mapping of which it is the user path, the "
     "path that the kernel shows, or the path of the backing file; mappings with the same answer are explained once.",
     (Option(("--proof",), "what may be asked beyond names, as for mapsd lookup", "MEANS", PROOFS),
-     JSON, *MACHINE),
+     JSON, *MACHINE, FROM),
     ((0, "explained; also an answer that is unknown"),
      (1, "no such process, or no mapping holds the address or has the path"), (3, "the process may not be read"),
      (4, "the process exited meanwhile"), NO_DAEMON, (70, "not answered or not written")))

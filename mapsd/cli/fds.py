@@ -3,7 +3,7 @@
 import mapsd
 from mapsd.cli.arguments import pid
 from mapsd.cli.asking import ENDING, failure, worst
-from mapsd.cli.command import MACHINE, NO_DAEMON, Asked, Command, Option, machine
+from mapsd.cli.command import FROM, MACHINE, NO_DAEMON, Asked, Command, Option, machine
 from mapsd.cli.output import FOUND, complain, status_of
 from mapsd.errors import MapsdError, UsageError
 from mapsd.light import Callable
@@ -18,7 +18,7 @@ COMMAND = Command(
      Option(("--ndjson",), "one JSON object a line"),
      Option(("--proof",), "what may be asked beyond names: auto (the cheapest that is sufficient), lookup (nothing), "
             "or one of page-frame and bpf wherever it applies", "MEANS", ("auto", "lookup", "page-frame", "bpf")),
-     *MACHINE),
+     *MACHINE, FROM),
     ((0, "found"), (1, "no such process"), (3, "the process may not be read"), (4, "the process exited meanwhile"),
      NO_DAEMON, (70, "not answered or not written")),
     (("json", "ndjson"),))

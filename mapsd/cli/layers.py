@@ -4,7 +4,7 @@ import os
 
 import mapsd
 from mapsd.cli.arguments import pid
-from mapsd.cli.command import JSON, MACHINE, NO_DAEMON, Asked, Command, machine
+from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, Asked, Command, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Callable
@@ -19,7 +19,7 @@ COMMAND = Command(
     "the directory that it is, as the observer names it, and what stands in the way where it cannot be found or "
     "reached. A layer is certain where the overlay itself names a file of this very directory: a text alone may name "
     "another one since the mount. An option in parentheses is not printed by the kernel.",
-    (JSON, *MACHINE),
+    (JSON, *MACHINE, FROM),
     ((0, "found"), (1, "no such process, or it sees no overlay"), (3, "the process may not be read"),
      (4, "the process exited meanwhile"), NO_DAEMON, (70, "not answered or not written")))
 Ask = Callable[[int], "ProcessLayers"]

@@ -4,7 +4,7 @@ import mapsd
 from mapsd.cli import view
 from mapsd.cli.arguments import address, pid, quoted
 from mapsd.cli.asking import Asking, Target
-from mapsd.cli.command import MACHINE, NO_DAEMON, Asked, Command, Option, machine
+from mapsd.cli.command import FROM, MACHINE, NO_DAEMON, Asked, Command, Option, machine
 from mapsd.cli.output import FAILED, FOUND, Text
 from mapsd.cli.terminal import terminal
 from mapsd.errors import UsageError
@@ -40,7 +40,7 @@ COMMAND = Command(
      Option(("--color",), "auto (on a terminal, unless NO_COLOR is set), always or never", "WHEN",
             ("auto", "always", "never"), "always"),
      Option(("--no-pager",), "no pager"),
-     *MACHINE),
+     *MACHINE, FROM),
     ((0, "found"), (1, "no such process, no mapping holds the address or none is in such a state"),
      (3, "the process may not be read"), (4, "the process exited meanwhile"), NO_DAEMON,
      (70, "not answered or not written")),

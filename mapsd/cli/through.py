@@ -62,6 +62,8 @@ def _demand_elsewhere(asked: Asked) -> None:
     for option in MACHINE:
         if option.name in asked.values:
             raise UsageError(f"--{option.name} is the daemon's own setting")
+    if "from" in asked.values:
+        raise UsageError("--from asks no daemon: leave --socket and --url out")
 
 
 def _lookup(asked: Asked, session: RemoteSession) -> tuple[lookup.Ask, Callable[[], list[int]]]:

@@ -4,7 +4,7 @@ import os
 
 import mapsd
 from mapsd.cli.arguments import pid, quoted
-from mapsd.cli.command import JSON, MACHINE, NO_DAEMON, Asked, Command, machine
+from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, Asked, Command, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Callable
@@ -22,7 +22,7 @@ COMMAND = Command(
     "directory on the way), hidden (a copy that is not seen, and what hides it), unknown.\n\n"
     "Of a path that leads to nothing the same is said: which whiteout hides which copy. A path on no overlay is the "
     "file itself.",
-    (JSON, *MACHINE),
+    (JSON, *MACHINE, FROM),
     ((0, "the path opens something"), (1, "no such process, or the path opens nothing or cannot be followed"),
      (3, "the process or the path may not be read"), (4, "the process exited meanwhile"),
      NO_DAEMON, (70, "not answered or not written")))

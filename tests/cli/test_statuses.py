@@ -20,11 +20,12 @@ TABLE = [
     ("layers ABSENT", NOTHING), ("layers", USAGE), ("layers PID --proof bpf", USAGE),
     ("which PID /", FOUND), ("which PID /nothing/here", NOTHING), ("which ABSENT /", NOTHING), ("which PID bin", USAGE),
     ("extract ABSENT 0x0 -o -", NOTHING), ("extract PID 0x0", USAGE), ("extract PID", USAGE),
+    ("record ABSENT -o -", NOTHING), ("record PID", USAGE), ("record -o -", USAGE),
     ("serve now", USAGE), ("serve --lookups 0", USAGE), ("serve --help", FOUND),
     ("doctor", FOUND), ("doctor now", USAGE), ("teach now", USAGE), ("unteach now", USAGE), ("demo now", USAGE),
     ("--version", FOUND), ("--help", FOUND), ("", USAGE), ("locate", USAGE),
 ]
-DENIES = ["lookup PID", "explain PID 0x0", "fds PID", "which PID /", "extract PID 0x0 -o -"]
+DENIES = ["lookup PID", "explain PID 0x0", "fds PID", "which PID /", "extract PID 0x0 -o -", "record PID -o -"]
 
 
 def ended(words: str, pid: int, prefix: list[str]) -> tuple[int, bytes, int]:

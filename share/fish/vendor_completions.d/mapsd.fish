@@ -54,7 +54,7 @@ end
 
 complete -c mapsd -f
 
-set -g __mapsd_valued ' --socket' ' --url' ' --token-file' ' --ca-file' ' --cert-file' ' --key-file' 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'explain --proof' 'explain --procfs' 'explain --host-root' 'fds --proof' 'fds --procfs' 'fds --host-root' 'layers --procfs' 'layers --host-root' 'which --procfs' 'which --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root'
+set -g __mapsd_valued ' --socket' ' --url' ' --token-file' ' --ca-file' ' --cert-file' ' --key-file' 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'lookup --from' 'explain --proof' 'explain --procfs' 'explain --host-root' 'explain --from' 'fds --proof' 'fds --procfs' 'fds --host-root' 'fds --from' 'layers --procfs' 'layers --host-root' 'layers --from' 'which --procfs' 'which --host-root' 'which --from' 'record -o' 'record --output' 'record --procfs' 'record --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root'
 complete -c mapsd -n '__mapsd_at ""' -l version -d 'the version'
 complete -c mapsd -n '__mapsd_at ""' -l socket -r -F -d 'ask the daemon at this Unix socket: lookup, explain, fds, layers, which, doctor'
 complete -c mapsd -n '__mapsd_at ""' -l url -x -d 'the same by http://HOST:PORT or https://HOST:PORT'
@@ -87,6 +87,7 @@ complete -c mapsd -n '__mapsd_at "lookup"' -l color -a 'auto always never' -d 'a
 complete -c mapsd -n '__mapsd_at "lookup"' -l no-pager -d 'no pager'
 complete -c mapsd -n '__mapsd_at "lookup"' -l procfs -x -d 'the processes of this procfs, which in a container is the host\'s'
 complete -c mapsd -n '__mapsd_at "lookup"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
+complete -c mapsd -n '__mapsd_at "lookup"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "lookup"' -s h -l help -d 'this text'
 complete -c mapsd -n '__mapsd_at "lookup" -ge 0' -k -a 'self (__mapsd_processes)' -d 'PID|self 0xADDRESS'
 
@@ -95,6 +96,7 @@ complete -c mapsd -n '__mapsd_at "explain"' -l proof -x -a 'auto lookup page-fra
 complete -c mapsd -n '__mapsd_at "explain"' -s J -l json -d 'print one JSON object'
 complete -c mapsd -n '__mapsd_at "explain"' -l procfs -x -d 'the processes of this procfs, which in a container is the host\'s'
 complete -c mapsd -n '__mapsd_at "explain"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
+complete -c mapsd -n '__mapsd_at "explain"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "explain"' -s h -l help -d 'this text'
 complete -c mapsd -n '__mapsd_at "explain" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
 complete -c mapsd -n '__mapsd_at "explain" -ge 1' -k -F -d '0xADDRESS|PATH'
@@ -105,6 +107,7 @@ complete -c mapsd -n '__mapsd_at "fds"' -l ndjson -d 'one JSON object a line'
 complete -c mapsd -n '__mapsd_at "fds"' -l proof -x -a 'auto lookup page-frame bpf' -d 'what may be asked beyond names: auto (the cheapest that is sufficient), lookup (nothing), or one of page-frame and bpf wherever it applies'
 complete -c mapsd -n '__mapsd_at "fds"' -l procfs -x -d 'the processes of this procfs, which in a container is the host\'s'
 complete -c mapsd -n '__mapsd_at "fds"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
+complete -c mapsd -n '__mapsd_at "fds"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "fds"' -s h -l help -d 'this text'
 complete -c mapsd -n '__mapsd_at "fds" -ge 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
 
@@ -112,6 +115,7 @@ complete -c mapsd -n '__mapsd_at ""' -a layers -d 'the overlays that a process s
 complete -c mapsd -n '__mapsd_at "layers"' -s J -l json -d 'print one JSON object'
 complete -c mapsd -n '__mapsd_at "layers"' -l procfs -x -d 'the processes of this procfs, which in a container is the host\'s'
 complete -c mapsd -n '__mapsd_at "layers"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
+complete -c mapsd -n '__mapsd_at "layers"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "layers"' -s h -l help -d 'this text'
 complete -c mapsd -n '__mapsd_at "layers" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
 
@@ -119,9 +123,19 @@ complete -c mapsd -n '__mapsd_at ""' -a which -d 'which layer\'s file a path ope
 complete -c mapsd -n '__mapsd_at "which"' -s J -l json -d 'print one JSON object'
 complete -c mapsd -n '__mapsd_at "which"' -l procfs -x -d 'the processes of this procfs, which in a container is the host\'s'
 complete -c mapsd -n '__mapsd_at "which"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
+complete -c mapsd -n '__mapsd_at "which"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "which"' -s h -l help -d 'this text'
 complete -c mapsd -n '__mapsd_at "which" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
 complete -c mapsd -n '__mapsd_at "which" -eq 1' -k -F -d 'PATH'
+
+complete -c mapsd -n '__mapsd_at ""' -a record -d 'all that answers about processes are made from, as a file'
+complete -c mapsd -n '__mapsd_at "record"' -s o -l output -r -F -d 'where to; - is stdout'
+complete -c mapsd -n '__mapsd_at "record"' -s f -l force -d 'replace FILE where it is a regular file; links are never followed nor replaced'
+complete -c mapsd -n '__mapsd_at "record"' -l redact -d 'write the same pseudonym wherever a name is the same; user and group ids as well'
+complete -c mapsd -n '__mapsd_at "record"' -l procfs -x -d 'the processes of this procfs, which in a container is the host\'s'
+complete -c mapsd -n '__mapsd_at "record"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
+complete -c mapsd -n '__mapsd_at "record"' -s h -l help -d 'this text'
+complete -c mapsd -n '__mapsd_at "record" -ge 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
 
 complete -c mapsd -n '__mapsd_at ""' -a extract -d 'the bytes that a mapping really holds, as a file'
 complete -c mapsd -n '__mapsd_at "extract"' -s o -l output -r -F -d 'where to; - is stdout, and then what is printed goes to stderr'

@@ -1,0 +1,35 @@
+"""Commands that a recording answers: `mapsd COMMAND … --from FILE`."""
+
+import os
+from types import ModuleType
+
+import mapsd
+from mapsd.cli.command import MACHINE, Asked
+from mapsd.errors import UsageError
+from mapsd.recorder.session import RecordedSession
+
+_ONE_PROCESS = ("explain", "which")  # what comes after the PID is no further one
+
+
+def replayed(name: str, command: ModuleType, asked: Asked) -> tuple[int, list[str]]:
+    """Return the exit status and the lines of a command, asked of the recording that its options name.
+
+    Raises UsageError for what is of a machine that runs, RecordingError, and what the command raises.
+    """
+    for option in MACHINE:
+        if option.name in asked.values:
+            raise UsageError(f"--{option.name} and --from exclude each other: a recording is of its own machine")
+    if "self" in asked.operands[:1 if name in _ONE_PROCESS else None]:
+        raise UsageError("self is no process of a recording: give the PID that it had")
+    session = RecordedSession(os.fsencode(asked.values["from"]), asked.values.get("proof", "auto"))
+    ended: tuple[int, list[str]] = command.run(asked, *_ask(name, session))
+    return ended
+
+
+def _ask(name: str, session: RecordedSession) -> tuple[object, ...]:
+    """Return what a command asks by, as its run() takes it."""
+    if name == "lookup":
+        return session.lookup, session.pids
+    if name == "explain":
+        return (lambda pid, _: (session.lookup(pid), mapsd.explain),)
+    return (getattr(session, name),)

@@ -1,0 +1,91 @@
+"""Everything that the commands would ask of one process, asked once and written down."""
+
+from functools import partial
+
+from mapsd.answer.name import which
+from mapsd.answer.observe import observe
+from mapsd.answer.openfiles import open_files
+from mapsd.answer.overlays import layers
+from mapsd.answer.reading import Asking
+from mapsd.errors import MapsdError
+from mapsd.light import Callable, Iterator
+from mapsd.model import PROOFS, ProcessAnswer, ProcessFacts
+from mapsd.recorder.observed import TapedProcess
+from mapsd.recorder.tape import Recorder
+from mapsd.recording.codec import Names
+from mapsd.recording.transcript import LAYERS, Transcript, run_of, which_run
+from mapsd.sources import Observed, Source
+
+PATHS = 1000  # names of files that are followed for `which`
+
+
+def recorded(pid: int, live: Source, names: Names) -> tuple[Transcript, ProcessAnswer]:
+    """Return what a process was asked and said, with *names* in place of its own, and its mappings.
+
+    Raises ProcessGone, AccessDenied, NoHost and ParseError where its mappings cannot be asked about. A later question
+    that fails is written down as that.
+    """
+    asking = _Asking(pid, live, Recorder(names))
+    answer = asking.lookup("auto")
+    for name, ask in _questions(asking, answer):
+        try:
+            process = ask()
+        except MapsdError:
+            continue
+        if process.start_time != answer.process.start_time:
+            # The number is another process's by now.
+            del asking.recorder.transcript.runs[name]
+            break
+    return asking.recorder.transcript, answer
+
+
+class _Asking:
+    """The questions about one process."""
+
+    def __init__(self, pid: int, live: Source, recorder: Recorder) -> None:
+        self._pid, self._live, self.recorder = pid, live, recorder
+
+    def lookup(self, proof: str) -> ProcessAnswer:
+        """Ask about its mappings."""
+        return observe(self._pid, None, Asking(proof, self._begun(run_of("lookup", proof))))
+
+    def who(self, proof: str) -> ProcessFacts:
+        """Ask about its mappings, and return who it is."""
+        return self.lookup(proof).process
+
+    def fds(self, proof: str) -> ProcessFacts:
+        """Ask what it has open."""
+        return open_files(self._pid, None, Asking(proof, self._begun(run_of("fds", proof)))).process
+
+    def layers(self) -> ProcessFacts:
+        """Ask for the overlays that it sees."""
+        return layers(self._pid, None, self._begun(LAYERS)).process
+
+    def which(self, path: bytes) -> ProcessFacts:
+        """Ask what a path opens."""
+        return which(self._pid, path, None, self._begun(which_run(self.recorder.path(path)))).process
+
+    def _begun(self, run: str) -> Source:
+        self.recorder.begin(run)
+
+        def source(pid: int, thread: int | None) -> Observed:
+            return TapedProcess(self.recorder, lambda: self._live(pid, thread))
+        return source
+
+
+def _questions(asking: _Asking, answer: ProcessAnswer) -> Iterator[tuple[str, Callable[[], ProcessFacts]]]:
+    """Yield the name of each further run, and what asks it."""
+    for proof in PROOFS:
+        if proof != "auto":
+            yield run_of("lookup", proof), partial(asking.who, proof)
+        yield run_of("fds", proof), partial(asking.fds, proof)
+    yield LAYERS, asking.layers
+    for path in _paths(answer)[:PATHS]:
+        yield which_run(asking.recorder.path(path)), partial(asking.which, path)
+
+
+def _paths(answer: ProcessAnswer) -> list[bytes]:
+    """Return the root and the names of the mapped files, as the process and as the kernel have them."""
+    named = (path for mapping in answer.mappings if mapping.kind == "file"
+             for path in (mapping.user_path, mapping.vma.name))
+    return list(dict.fromkeys([b"/", *(path for path in named if path is not None and path.startswith(b"/"))]))
