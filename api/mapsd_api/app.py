@@ -15,6 +15,7 @@ from mapsd import __version__
 from mapsd.errors import MapsdError
 from mapsd.views.render import escaped
 from mapsd_api import schemas
+from mapsd_api.outgoing import Outgoing
 from mapsd_api.problems import Problem, as_response, of_failure
 from mapsd_api.routes import events, health, kernel, mappings, overlays, processes
 from mapsd_api.routes.asked import Daemon, legible
@@ -35,6 +36,7 @@ def create_app(daemon: Daemon, lifespan: Lifespan | None = None) -> FastAPI:
     for module in (processes, mappings, overlays, kernel, events, health):
         routes.include_router(module.router)
     app.include_router(routes)
+    app.add_middleware(Outgoing)
     # Level 1: an answer is made for one asker, and soon old.
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM, compresslevel=1)
     for failure, handler in ((Problem, _problem), (RequestValidationError, _invalid), (HTTPException, _http),

@@ -6,6 +6,7 @@ from mapsd.model import Answer, ProcessAnswer
 from mapsd.views.render import as_json, mapping_object
 
 PROCESSES = 64
+MAPPINGS = 100_000  # of all of them; those of the last process are kept however many they are
 _EMPTY = '"mappings": []'  # in no text of JSON: there each quotation mark has a backslash before it
 
 
@@ -20,6 +21,12 @@ class Fragments:
         """Return the contract's object of a process as JSON."""
         found = ", ".join(self._texts(answer))
         return json.dumps(as_json(answer._replace(mappings=()))).replace(_EMPTY, f'"mappings": [{found}]', 1)
+
+    def lines(self, answer: ProcessAnswer) -> str:
+        """Return the same object without its list, and then what is on the list, a line each."""
+        whole = as_json(answer._replace(mappings=()))
+        head = json.dumps({name: value for name, value in whole.items() if name != "mappings"})
+        return "".join(f"{text}\n" for text in (head, *self._texts(answer)))
 
     def _texts(self, answer: ProcessAnswer) -> list[str]:
         known, now = self._of.get(answer.process.pid, {}), dict[int, tuple[Answer, str]]()
@@ -39,8 +46,13 @@ class Fragments:
         # Each step is one of the interpreter's, so that other threads see the old texts or the new ones.
         self._of.pop(pid, None)
         self._of[pid] = texts
-        while len(self._of) > PROCESSES:
-            self._of.pop(next(iter(self._of)), None)
+        kept = list(self._of.items())
+        left = sum(len(one) for _, one in kept)
+        for place, (other, one) in enumerate(kept[:-1]):
+            if len(kept) - place <= PROCESSES and left <= MAPPINGS:
+                break
+            self._of.pop(other, None)
+            left -= len(one)
 
 
 def _text(mapping: Answer) -> str:

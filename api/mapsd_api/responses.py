@@ -19,19 +19,30 @@ def as_json(found: JsonObject) -> Response:
     return Response(json.dumps(found), media_type="application/json")
 
 
-def unless_known(request: Request, body: str, as_of: str = "") -> Response:
+def whole(body: bytes, media_type: str = "application/json") -> Response:
+    """Return JSON, or lines of it, as a response."""
+    return Response(body, media_type=media_type)
+
+
+def unless_known(request: Request, body: bytes, as_of: str = "") -> Response:
     """Return JSON as a response, or 304 where the asker has the same already. See RFC 9110, 13.1.2.
 
     *as_of* is the time that the JSON has, in which alone two answers may differ and be the same.
     """
-    # No text before it can be the same: a name has 15 bytes, and a path begins with a slash.
-    timeless = body.replace(json.dumps(as_of), "", 1) if as_of else body
-    tag = f'W/"{blake2b(timeless.encode(), digest_size=16).hexdigest()}"'
+    tag = f'W/"{_digest(body, json.dumps(as_of).encode() if as_of else b"")}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     known = {word.strip().removeprefix("W/") for word in request.headers.get("if-none-match", "").split(",")}
     if known & {tag.removeprefix("W/"), "*"}:
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
+
+
+def _digest(body: bytes, stamp: bytes) -> str:
+    # No text before it can be the same: a name has 15 bytes, and a path begins with a slash.
+    at, view = body.index(stamp), memoryview(body)
+    found = blake2b(view[:at], digest_size=16)
+    found.update(view[at + len(stamp):])
+    return found.hexdigest()
 
 
 def lines(found: Iterable[JsonObject]) -> Response:

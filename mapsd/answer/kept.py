@@ -9,6 +9,7 @@ from mapsd.model import Answer, Mount, Refused, Vma
 from mapsd.ports import Machine
 
 PROCESSES = 64
+MAPPINGS = 100_000  # of all of them; those of the last process are kept however many they are
 Text = tuple[bytes, list[Vma]]  # of maps, and its mappings
 _SPARE = 1024  # mappings
 
@@ -47,6 +48,8 @@ class Kept:
     def read(self, path: bytes, text: Text) -> None:
         """Keep a text of maps."""
         self._texts[path] = text
+        while len(self._processes) > 1 and sum(len(vmas) for _, vmas in self._texts.values()) > MAPPINGS:
+            self._forget_oldest()
 
     def recall(self, path: bytes, reading: object, attempt: LiveAttempt) -> "Recollection":
         """Return what is known of the process, or thread, whose directory is *path*; close() it."""
@@ -63,9 +66,12 @@ class Kept:
             found = found if len(merged) > 2 * len(found) + _SPARE else merged
         self._processes[path] = _Process(reading, machine.mounts(), found)
         while len(self._processes) > PROCESSES:
-            oldest = next(iter(self._processes))
-            del self._processes[oldest]
-            self._texts.pop(oldest, None)
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        oldest = next(iter(self._processes))
+        del self._processes[oldest]
+        self._texts.pop(oldest, None)
 
 
 class Recollection:

@@ -39,6 +39,7 @@ def test_texts_that_were_kept_make_the_same_json_as_one_dump_of_all(answer):
     for one in (answer, answer, hostile(), answer._replace(mappings=answer.mappings[2:]), hostile(), answer,
                 answer._replace(mappings=())):
         assert fragments.whole(one) == json.dumps(as_json(one))
+        assert fragments.lines(one).splitlines() == [json.dumps(part) for part in forms.one_by_one(as_json(one))]
 
 
 def test_texts_are_kept_of_a_bounded_number_of_processes():
@@ -46,6 +47,17 @@ def test_texts_are_kept_of_a_bounded_number_of_processes():
     for pid in range(1, 2 * PROCESSES):
         fragments.whole(hostile(pid))
     assert len(fragments._of) == PROCESSES
+
+
+def test_texts_are_kept_of_a_bounded_number_of_mappings(monkeypatch):
+    monkeypatch.setattr("mapsd_api.fragments.MAPPINGS", 3)
+    fragments = Fragments()
+    for pid in (1, 2, 3):
+        fragments.whole(hostile(pid)._replace(mappings=tuple(hostile().mappings[0]._replace(build_id=word)
+                                                             for word in (b"a", b"b"))))
+    assert list(fragments._of) == [3]
+    fragments.whole(hostile(4))
+    assert list(fragments._of) == [3, 4]
 
 
 def test_mappings_of_one_file_are_one_entry_with_the_place_of_each(answer):
@@ -80,12 +92,13 @@ def test_lines_are_the_object_without_its_list_and_then_the_list(answer):
 
 
 def test_an_answer_that_the_asker_has_is_not_sent_again_whenever_it_was_made():
-    first = unless_known(request(), '{"as_of": "2026-01-01T00:00:00.000Z", "a": 1}', "2026-01-01T00:00:00.000Z")
+    first = unless_known(request(), b'{"as_of": "2026-01-01T00:00:00.000Z", "a": 1}', "2026-01-01T00:00:00.000Z")
     tag = first.headers["etag"]
-    later = '{"as_of": "2026-01-01T00:00:09.000Z", "a": 1}', "2026-01-01T00:00:09.000Z"
-    again = unless_known(request(if_none_match=f'"x", {tag}'), *later)
-    assert (again.status_code, again.body, again.headers["etag"]) == (304, b"", tag)
-    other = unless_known(request(if_none_match=tag), later[0].replace("1}", "2}"), later[1])
+    later = b'{"as_of": "2026-01-01T00:00:09.000Z", "a": 1}', "2026-01-01T00:00:09.000Z"
+    for said in (f'"x", {tag}', tag.removeprefix("W/")):
+        again = unless_known(request(if_none_match=said), *later)
+        assert (again.status_code, again.body, again.headers["etag"]) == (304, b"", tag)
+    other = unless_known(request(if_none_match=tag), later[0].replace(b"1}", b"2}"), later[1])
     assert (other.status_code, other.body) == (200, b'{"as_of": "2026-01-01T00:00:09.000Z", "a": 2}')
 
 
@@ -97,6 +110,7 @@ def test_the_time_of_an_answer_is_the_first_text_that_can_be_it(answer):
 @pytest.mark.parametrize(("accept", "lines"), [
     ("", False), ("*/*", False), ("application/json", False), ("application/x-ndjson", True),
     ("application/x-ndjson, application/json", True), ("application/json, application/x-ndjson", False),
-    ("text/html, Application/X-NDJSON;q=0.9", True)])
+    ("text/html, Application/X-NDJSON;q=0.9", True),
+    ("application/x-ndjson; q=0.0", False), ("application/json;q=0, application/x-ndjson", True)])
 def test_lines_are_for_who_names_them(accept, lines):
     assert wants_lines(request(accept=accept)) is lines

@@ -18,6 +18,6 @@ router = APIRouter(tags=["daemon"])
 def examine_kernel(request: Request, daemon: Answering) -> Response:
     """Say what the kernel shows, which means of proof work for the daemon, which do not, and why."""
     try:
-        return unless_known(request, json.dumps(as_object(daemon.examination.found())))
+        return unless_known(request, json.dumps(as_object(daemon.examination.found())).encode())
     except (MapsdError, OSError) as error:
         raise of_failure(error) from error

@@ -1,7 +1,7 @@
 """Mappings: what a process calls each file, which bytes it holds, and whether the two agree."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,9 +13,12 @@ from mapsd.views import explanation, selection
 from mapsd.views.explanation.object import as_object
 from mapsd.views.render import JsonObject, moment
 from mapsd_api import forms, schemas
+from mapsd_api.fragments import Fragments
 from mapsd_api.problems import Problem
-from mapsd_api.responses import as_json, lines, unless_known, wants_lines
+from mapsd_api.responses import NDJSON, unless_known, wants_lines, whole
 from mapsd_api.routes.asked import LINES, OF_PROCESS, Address, Answering, Asker, Meant, OfMeans, Pid, exact_path
+from mapsd_api.told import Told, told
+from mapsd_api.worker import Worker
 
 router = APIRouter(tags=["mappings"], prefix="/processes/{pid}", responses=OF_PROCESS)
 
@@ -57,9 +60,13 @@ class MappingsAsked(OfMeans):
             return answer
         return answer._replace(mappings=tuple(one for one in answer.mappings if all(meets(one) for meets in wanted)))
 
-    def form(self, answer: ProcessAnswer) -> JsonObject:
-        """Return an answer in the form that is wanted."""
-        return (forms.files if self.files else forms.mappings)(answer, frozenset(self.fields))
+    def text(self, answer: ProcessAnswer, fragments: Fragments, *, lined: bool) -> str:
+        """Return an answer in the form that is wanted: JSON, or lines of it."""
+        selected = self.selected(answer)
+        if selected is answer and not self.files and not self.fields:
+            return fragments.lines(answer) if lined else fragments.whole(answer)
+        found = (forms.files if self.files else forms.mappings)(selected, frozenset(self.fields))
+        return "".join(f"{json.dumps(one)}\n" for one in forms.one_by_one(found)) if lined else json.dumps(found)
 
 
 def _known(words: list[str], every: tuple[str, ...], what: str) -> list[str]:
@@ -74,22 +81,24 @@ def _known(words: list[str], every: tuple[str, ...], what: str) -> list[str]:
 def list_mappings(request: Request, pid: Pid, asked: Annotated[MappingsAsked, Query()], daemon: Answering,
                   asker: Asker) -> Response:
     """List the mappings of a process: user path, backing file, state and proof of each."""
-    answer = asked.selected(_looked_up(daemon, asker, "list_mappings", pid, asked))
-    if wants_lines(request):
-        return lines(forms.one_by_one(asked.form(answer)))
-    plain = not asked.files and not asked.fields
-    body = daemon.fragments.whole(answer) if plain else json.dumps(asked.form(answer))
-    return unless_known(request, body, moment(answer.as_of))
+    lined = wants_lines(request)
+    found = _told(daemon, asker, "list_mappings", pid, asked,
+                  lambda answer: asked.text(answer, daemon.fragments, lined=lined), lined)
+    body = found.body or b""
+    return whole(body, NDJSON) if lined else unless_known(request, body, moment(found.as_of))
 
 
 @router.get("/mappings/{address}/explain", operation_id="explain_mapping", response_model=schemas.Explanation)
 def explain_mapping(pid: Pid, address: Address, asked: Meant, daemon: Answering, asker: Asker) -> Response:
     """Explain how the answer about the mapping that holds an address was reached, step by step."""
-    answer = _looked_up(daemon, asker, "explain_mapping", pid, asked)
-    kept = _meant(answer, [int(address, 16)])
-    if not kept.mappings:
+    def form(answer: ProcessAnswer) -> str | None:
+        kept = _meant(answer, [int(address, 16)])
+        return json.dumps(as_object(kept)) if kept.mappings else None
+    found = _told(daemon, asker, "explain_mapping", pid, asked, form, int(address, 16))
+    if found.body is None:
+        # Said here: by now it is known that the asker may see the process.
         raise Problem("no-mapping", f"{pid}: no mapping holds {address}")
-    return as_json(as_object(kept))
+    return whole(found.body)
 
 
 class ExplanationsAsked(OfMeans):
@@ -110,21 +119,26 @@ def explain_mappings(pid: Pid, asked: Annotated[ExplanationsAsked, Query()], dae
                                  *(exact_path(None, one) for one in asked.path_base64)]
     if not wanted:
         raise Problem("invalid", "an address or a path is needed")
-    return as_json(as_object(_meant(_looked_up(daemon, asker, "explain_mappings", pid, asked), wanted)))
+    found = _told(daemon, asker, "explain_mappings", pid, asked,
+                  lambda answer: json.dumps(as_object(_meant(answer, wanted))))
+    return whole(found.body or b"")
 
 
 @router.post("/addresses", operation_id="locate_addresses", response_model=schemas.AddressesLocated)
 def locate_addresses(pid: Pid, asked: schemas.AddressesAsked, daemon: Answering, asker: Asker) -> Response:
     """Locate many addresses of a process at once, all of one moment: each with its mapping and its file offset."""
     wanted = [int(one, 16) for one in asked.addresses]
-    answer = daemon.service.ask(asker, "locate_addresses", pid,
-                                lambda worker: worker.by("auto").lookup(pid, asked.thread, wanted),
-                                "locate", asked.thread, tuple(wanted))
-    whole = forms.mappings(answer, ())
+    return whole(told(daemon.service, asker, "locate_addresses", pid,
+                      lambda worker: worker.by("auto").lookup(pid, asked.thread, wanted),
+                      lambda answer: _located(answer, wanted), asked.thread, tuple(wanted)))
+
+
+def _located(answer: ProcessAnswer, wanted: list[int]) -> JsonObject:
+    found = forms.mappings(answer, ())
     places = {mapping.vma.start: place for place, mapping in enumerate(answer.mappings)}
-    return as_json({**{name: whole[name] for name in ("schema", "process", "kernel", "as_of")},
-                    "addresses": [_place(one, places) for one in located(answer.mappings, wanted)],
-                    "mappings": whole["mappings"]})
+    return {**{name: found[name] for name in ("schema", "process", "kernel", "as_of")},
+            "addresses": [_place(one, places) for one in located(answer.mappings, wanted)],
+            "mappings": found["mappings"]}
 
 
 def _place(one: Located, places: dict[int, int]) -> JsonObject:
@@ -132,12 +146,14 @@ def _place(one: Located, places: dict[int, int]) -> JsonObject:
             "file_offset": one.offset}
 
 
-def _looked_up(daemon: Answering, asker: Asker, operation: str, pid: int, asked: OfMeans) -> ProcessAnswer:
-    # Whatever is wanted of the mappings, they are looked up once for all who ask at the same time.
-    answer = daemon.service.ask(asker, operation, pid, lambda worker: worker.by(asked.proof).lookup(pid, asked.thread),
-                                "lookup", asked.proof, asked.thread)
-    daemon.metrics.answered(answer.mappings)
-    return answer
+def _told(daemon: Answering, asker: Asker, operation: str, pid: int, asked: OfMeans,
+          form: Callable[[ProcessAnswer], str | None], *key: Hashable) -> Told:
+    def question(worker: Worker) -> Told:
+        answer = worker.by(asked.proof).lookup(pid, asked.thread)
+        daemon.metrics.answered(answer.mappings)
+        text = form(answer)
+        return Told(answer.process, None if text is None else text.encode(), answer.as_of)
+    return daemon.service.ask(asker, operation, pid, question, operation, asked.model_dump_json(), *key)
 
 
 def _meant(answer: ProcessAnswer, wanted: list[int | bytes]) -> ProcessAnswer:

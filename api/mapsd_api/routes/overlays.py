@@ -7,8 +7,9 @@ from pydantic import Field
 
 from mapsd.views import openfiles, overlayjson
 from mapsd_api import schemas
-from mapsd_api.responses import as_json
+from mapsd_api.responses import whole
 from mapsd_api.routes.asked import OF_PROCESS, Answering, Asker, OfThread, Pid, Threaded, exact_path
+from mapsd_api.told import told
 
 router = APIRouter(tags=["overlays"], prefix="/processes/{pid}", responses=OF_PROCESS)
 
@@ -16,9 +17,9 @@ router = APIRouter(tags=["overlays"], prefix="/processes/{pid}", responses=OF_PR
 @router.get("/layers", operation_id="list_layers", response_model=schemas.Layers)
 def list_layers(pid: Pid, asked: Threaded, daemon: Answering, asker: Asker) -> Response:
     """List the overlays that a process sees, with their options in words and their layers in the order of lookup."""
-    found = daemon.service.ask(asker, "list_layers", pid,
-                               lambda worker: worker.by("auto").layers(pid, asked.thread), "layers", asked.thread)
-    return as_json(overlayjson.layers_object(found))
+    return whole(told(daemon.service, asker, "list_layers", pid,
+                      lambda worker: worker.by("auto").layers(pid, asked.thread), overlayjson.layers_object,
+                      asked.thread))
 
 
 class WhichAsked(OfThread):
@@ -32,10 +33,9 @@ class WhichAsked(OfThread):
 def which_file(pid: Pid, asked: Annotated[WhichAsked, Query()], daemon: Answering, asker: Asker) -> Response:
     """Say which layer's file a path opens inside a process's root, and what it hides, also where it opens nothing."""
     path = exact_path(asked.path, asked.path_base64)
-    found = daemon.service.ask(asker, "which_file", pid,
-                               lambda worker: worker.by("auto").which(pid, path, asked.thread), "which", path,
-                               asked.thread)
-    return as_json(overlayjson.which_object(found))
+    return whole(told(daemon.service, asker, "which_file", pid,
+                      lambda worker: worker.by("auto").which(pid, path, asked.thread), overlayjson.which_object,
+                      path, asked.thread))
 
 
 class OpenFilesAsked(OfThread):
@@ -48,7 +48,6 @@ class OpenFilesAsked(OfThread):
 @router.get("/fds", operation_id="list_open_files", response_model=schemas.OpenFiles)
 def list_open_files(pid: Pid, asked: Annotated[OpenFilesAsked, Query()], daemon: Answering, asker: Asker) -> Response:
     """List what exe, cwd, root and every file descriptor of a process open."""
-    found = daemon.service.ask(asker, "list_open_files", pid,
-                               lambda worker: worker.by(asked.proof).fds(pid, asked.thread), "fds",
-                               asked.proof, asked.thread)
-    return as_json(openfiles.as_object(found))
+    return whole(told(daemon.service, asker, "list_open_files", pid,
+                      lambda worker: worker.by(asked.proof).fds(pid, asked.thread), openfiles.as_object,
+                      asked.proof, asked.thread))
