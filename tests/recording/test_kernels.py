@@ -1,0 +1,100 @@
+"""Twelve kernels from 4.9 to 7.3, each with 13 combinations of layers: what mapsd answers of them is true or unknown.
+
+kernels/NAME.rec.xz was made by kernellab.py of what the kernel showed, kernels/NAME.truth.xz by truth.py of what was
+done to the files.
+"""
+
+import json
+import lzma
+import subprocess
+from base64 import b64decode
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import MAPSD
+
+KERNELS = Path(__file__).with_name("kernels")
+NAMES = sorted(path.name.removesuffix(".rec.xz") for path in KERNELS.glob("*.rec.xz"))
+agreement = defaultdict(Counter)  # printed at the end of a run
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def kernel(request, tmp_path_factory):
+    """Return each case with mapsd's answer about its mapping."""
+    recording = tmp_path_factory.mktemp("kernel") / request.param
+    recording.write_bytes(lzma.decompress((KERNELS / f"{request.param}.rec.xz").read_bytes()))
+    told = subprocess.run([MAPSD, "lookup", "--all", "--ndjson", "--from", recording], capture_output=True, check=True)
+    answers = {(answer["process"]["pid"], int(one["start"], 16)): one for answer in map(
+        json.loads, told.stdout.splitlines()) for one in answer["mappings"]}
+    cases = json.loads(lzma.decompress((KERNELS / f"{request.param}.truth.xz").read_bytes()))
+    return [(case, answers[case["pid"], case["start"]]) for case in cases]
+
+
+def verdicts(case, answer):
+    """Return for each question "right", "unknown", or what is wrong."""
+    state = None if answer["state"] == "unknown" else answer["state"]
+    return {"path": _judged(named(answer), case["path"]), "state": _judged(state, case["state"]),
+            "backing": _backing(answer["backing"], case)}
+
+
+def named(answer):
+    exact = answer.get("user_path_base64")
+    return answer["user_path"] if exact is None else b64decode(exact).decode("utf-8", "surrogateescape")
+
+
+def _judged(told, true):
+    return "right" if told == true else "unknown" if told is None else f"{told}, not {true}"
+
+
+def _backing(told, case):
+    if told is None:
+        return "unknown"
+    role = told["layer"]["role"] if told["layer"] else None
+    if role is not None and role != case["role"]:
+        return f"a file of the {role}, not of the {case['role']}"
+    if case["file"] is None:
+        return "right"  # the file is gone, and its number was not noted
+    device, inode = case["file"]
+    # A subvolume of btrfs has a device of its own for stat(2), which no mount table has.
+    same = told["inode"] == inode and (told["device"] == device or case["combination"] == "btrfs")
+    return "right" if same else f"{told['device']} {told['inode']}, not {device} {inode}"
+
+
+def test_nothing_is_wrong(kernel, request):
+    for case, answer in kernel:
+        agreement[request.node.callspec.params["kernel"]].update(
+            f"{question} {verdict if verdict in {'right', 'unknown'} else 'wrong'}"
+            for question, verdict in verdicts(case, answer).items())
+    wrong = [(case["combination"], case["label"], question, verdict) for case, answer in kernel
+             for question, verdict in verdicts(case, answer).items() if verdict not in {"right", "unknown"}]
+    assert wrong == []
+
+
+def test_what_is_unknown_says_why(kernel):
+    for case, answer in kernel:
+        if "unknown" in verdicts(case, answer).values():
+            assert answer["reason"], case
+
+
+def test_a_backing_file_that_maps_shows_is_known(kernel):
+    """Up to Linux 6.7 maps shows the real inode: nothing else is needed."""
+    shown = [(case, answer) for case, answer in kernel if case["printed"] == case["file"]]
+    assert shown
+    assert [case["label"] for case, answer in shown if verdicts(case, answer)["backing"] != "right"] == []
+
+
+def test_a_name_is_known_where_the_link_says_its_mount(kernel):
+    counts = Counter(verdict for case, answer in kernel for verdict in [verdicts(case, answer)["path"]])
+    answered = {answer["mount"] is not None for _, answer in kernel}
+    # Before Linux 5.8 statx has no mount ids, and none were noted.
+    assert counts["right"] > 400 or answered == {True, False}
+
+
+def test_there_are_twelve_kernels_with_every_combination_that_they_have():
+    assert len(NAMES) == 12
+    for name in NAMES:
+        cases = json.loads(lzma.decompress((KERNELS / f"{name}.truth.xz").read_bytes()))
+        assert len({case["combination"] for case in cases}) >= 7, name
+        assert len(cases) > 250, name
