@@ -8,7 +8,7 @@ from mapsd.resolve.buildid import by_build_ids
 from mapsd.resolve.candidates import NEEDS_FRAMES, candidates
 from mapsd.resolve.comparison import NEEDS_PAGE, reason_of
 from mapsd.resolve.finding import Finding, Possible
-from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer
+from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer, shows
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.lowers import searched
 from mapsd.resolve.means import Said
@@ -134,12 +134,15 @@ def _spoken(vma: Vma, found: list[Candidate], resolver: "Resolver") -> list[tupl
 
 
 def _untouched(overlay: Overlay, place: Place, scene: Scene) -> bool:
-    """Return whether the upper layer is known to have no file at the path."""
+    """Return whether the upper layer is known to have no copy of the file at the path."""
     if not overlay.has_upper():
         return True
-    if overlay.upper is None or place.inner is None:
+    if overlay.upper is None or place.inner is None or place.facts is None:
         return False
-    return isinstance(scene.machine.entry(overlay.upper, place.inner, overlay.prefix), Absent)
+    found = lookup(overlay.lowers(), place.inner, asker(overlay, scene))
+    # A copy may be at another name, in the index or where somebody moved it: then the overlay shows its times.
+    shown = isinstance(found, Hit) and shows(place.facts, (found.metadata or found.data).facts)
+    return shown and isinstance(scene.machine.entry(overlay.upper, place.inner, overlay.prefix), Absent)
 
 
 def bottoms(vma: Vma, piece: Piece, resolver: "Resolver") -> list[Candidate]:
