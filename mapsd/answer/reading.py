@@ -76,7 +76,8 @@ def skipped(reading: Reading) -> tuple[Skipped, ...]:
 
 
 def _namespace(link: bytes | None) -> int | None:
-    return int(link[5:-1]) if link is not None and link.startswith(b"mnt:[") else None
+    number = link[5:-1] if link is not None and link.startswith(b"mnt:[") else b""
+    return int(number) if number.isdigit() else None
 
 
 class Memory:

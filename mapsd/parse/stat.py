@@ -35,6 +35,7 @@ def thread_group(status: bytes) -> int:
 
 def _number(status: bytes, name: bytes) -> int:
     for line in status.split(b"\n"):
-        if line.startswith(name):
-            return int(line.split()[1])
+        fields = line.split()
+        if line.startswith(name) and len(fields) > 1 and fields[1].isdigit():
+            return int(fields[1])
     raise ParseError("status", status[:100], f"no {name.decode('ascii')} line")

@@ -8,6 +8,7 @@ from mapsd.model import LayerDir
 
 T = TypeVar("T")
 Json = Any  # what json.loads() makes
+_YEAR_10000 = 253_402_300_800  # in seconds since the epoch
 _MOST = 1 << 64  # no number of the kernel's is greater, or less than minus this
 
 
@@ -67,6 +68,12 @@ def _integer(value: Json, _: Book) -> int:
     return value
 
 
+def _moment(value: Json, _: Book) -> float:
+    if type(value) is not float or not 0 <= value < _YEAR_10000:
+        raise Malformed("not a time in seconds since the epoch")
+    return value
+
+
 def text_of(name: bytes) -> str:
     """Return bytes as a text of JSON has them: UTF-8 where they are that, else a lone surrogate for each byte."""
     return name.decode("utf-8", "surrogateescape")
@@ -104,7 +111,7 @@ WORDS: Codec[str] = Codec(lambda value, pen: pen.words(value), _checked(str, "a 
 PATH: Codec[bytes] = Codec(lambda value, pen: text_of(pen.path(value)), _path)
 PLAIN: Codec[bytes] = Codec(lambda value, _: text_of(value), _path)
 RAW: Codec[bytes] = Codec(lambda value, _: value.hex(), _hexadecimal)
-FLOAT: Codec[float] = Codec(lambda value, _: value, _checked(float, "a number with a fraction"))
+MOMENT: Codec[float] = Codec(lambda value, _: value, _moment)
 NOTHING: Codec[Any] = Codec(lambda _, __: None, _checked(type(None), "null"))
 
 

@@ -15,7 +15,7 @@ from mapsd.parse.stat import Stat
 from mapsd.ports import Namespace
 from mapsd.recording.codec import (
     FLAG,
-    FLOAT,
+    MOMENT,
     NOTHING,
     NUMBER,
     PATH,
@@ -119,7 +119,7 @@ NAMED: Question[Found] = Question("named", (PATH,), FOUND, _lost)
 WALK: Question[Way] = Question("walk", (PATH,), WAY, lambda path: Way(path, LOST))
 STARTED: Question[int] = Question("started", (NUMBER,), NUMBER, _demanded, once=True)
 RELEASE: Question[str] = Question("release", (), TEXT, _demanded)
-NOW: Question[float] = Question("time", (), FLOAT, _demanded)
+NOW: Question[float] = Question("time", (), MOMENT, _demanded)
 
 # The machine.
 ATTEMPT: Question[Any] = Question("attempt", (), NOTHING, _nothing)
