@@ -108,8 +108,8 @@ def test_what_is_no_spelling_is_refused(noun, value):
 @pytest.mark.parametrize(("spelling", "wrong"), [
     (codec.NUMBER, True), (codec.NUMBER, 1.0), (codec.NUMBER, 1 << 64), (codec.FLAG, 1), (codec.TEXT, None),
     (codec.PATH, "\ud800"), (codec.PATH, "\udcc3\udca9"), (codec.RAW, "0"), (codec.RAW, "AA"), (codec.RAW, "a a"),
-    (codec.NOTHING, 0),
-    (codec.MOMENT, 1), (codec.MOMENT, 1e300), (codec.MOMENT, -1.0), (nouns.DEVICE, "1"), (nouns.DEVICE, "1:x"), (nouns.DEVICE, ":"),
+    (codec.NOTHING, 0), (codec.MOMENT, 1), (codec.MOMENT, 1e300), (codec.MOMENT, -1.0), (nouns.DEVICE, "1"),
+    (nouns.DEVICE, "1:x"), (nouns.DEVICE, ":"),
     (nouns.FOUND, {}), (nouns.FOUND, {"absent": {}, "file": {}}), (nouns.FOUND, {"absent": {"x": 1}}),
     (nouns.STAT, {"name": "x"}), (nouns.VMA, ["1-2"] * 6), (nouns.HANDLE, [1]), (nouns.VERDICT, ["perhaps", ""])])
 def test_a_wrong_value_is_refused(spelling, wrong):

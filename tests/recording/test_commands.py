@@ -127,6 +127,14 @@ def test_a_lookup_imports_nothing_of_recordings(checkout, tmp_path):
     assert not {name for name in names if name.startswith(("mapsd.recorder", "mapsd.recording", "mapsd.sources"))}
 
 
+@pytest.mark.usefixtures("root")
+def test_a_machine_that_is_seen_through_a_procfs_is_recorded_as_it_is_seen(target, shared):
+    made = shared / "made"
+    assert run("record", target, "--procfs", "/proc", "--host-root", "/", "-o", made)[0] == 0
+    for words in (["lookup", target, "--json"], ["fds", target, "--json"], ["which", target, "/", "--json"]):
+        assert run(*words, "--from", made) == run(*words, "--procfs", "/proc", "--host-root", "/")
+
+
 def test_it_answers_for_a_process_that_has_exited_since(tmp_path):
     made = tmp_path / "made"
     with child(lambda: mapped(__file__)) as pid:
