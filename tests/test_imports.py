@@ -47,8 +47,8 @@ def test_a_form_needs_no_other_form(checkout, tmp_path, words, needed):
     assert FACES & imported(checkout, tmp_path, "lookup", "self", *words) == needed
 
 
-RARE = {"bisect", "select", "mapsd.answer.located", "mapsd.linux.namespaces", "mapsd.linux.processes",
-        "mapsd.linux.statmount"}
+RARE = {"bisect", "select", "mapsd.answer.located", "mapsd.linux.namespaces", "mapsd.linux.pathnames",
+        "mapsd.linux.processes", "mapsd.linux.statmount", "mapsd.linux.stepwise"}
 
 
 def test_what_few_mappings_need_is_imported_for_them(checkout, tmp_path):

@@ -124,6 +124,8 @@ def established(procfs: bytes = b"/proc") -> Authority | OwnAuthority:
 def _visible(procfs: bytes, pids: Sequence[int], ask: Callable[[Callable[[], None]], None]) -> frozenset[int]:
     """Return of which processes the maps can be opened in *ask*, which may change who we are."""
     with opened(os.open(procfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as directory:
+        # As ourselves first: without openat2 a module is imported, whose file a peer may not be able to read.
+        os.close(syscalls.openat2(directory, b".", os.O_PATH, _NOTHING_ELSE))
         return frozenset(pid for begin in range(0, len(pids), CHUNK)
                          for pid in _readable(directory, pids[begin:begin + CHUNK], ask))
 

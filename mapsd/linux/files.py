@@ -54,9 +54,8 @@ def facts(fd: int, names: tuple[str, ...] = (), prefix: str = "", known: Known |
 
 def _facts(fd: int, seen: syscalls.Statx, path: bytes, xattrs: tuple[tuple[str, bytes], ...],
            handle: Handle | None) -> FileFacts:
-    mount_id = _mount_id(fd) if seen.mount_id is None else seen.mount_id
-    return FileFacts(_kind(seen), seen.device, seen.inode, seen.nlink, seen.size, mount_id, handle or handle_of(fd),
-                     path, xattrs, seen.changed, seen.born)
+    return FileFacts(_kind(seen), seen.device, seen.inode, seen.nlink, seen.size, mount_id(fd, seen),
+                     handle or handle_of(fd), path, xattrs, seen.changed, seen.born)
 
 
 def _name(link: bytes) -> bytes:
@@ -81,8 +80,13 @@ def _kind(seen: syscalls.Statx) -> str:
     return "device" if stat.S_ISCHR(seen.mode) or stat.S_ISBLK(seen.mode) else "other"
 
 
-def _mount_id(fd: int) -> int:
-    # Before Linux 5.8 statx has no mount id, fdinfo has (since 3.15).
+def mount_id(fd: int, seen: syscalls.Statx) -> int:
+    """Return the number of the mount on which *fd* was opened, which statx says since Linux 5.8; raises OSError."""
+    return _from_fdinfo(fd) if seen.mount_id is None else seen.mount_id
+
+
+def _from_fdinfo(fd: int) -> int:
+    # Since Linux 3.15.
     with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
         for line in file:
             if line.startswith(b"mnt_id:"):

@@ -5,7 +5,7 @@ import os
 from mapsd.errors import NoHost
 from mapsd.linux import syscalls
 from mapsd.linux.files import opened
-from mapsd.linux.hostroot import PROC_SUPER_MAGIC, HostRoot
+from mapsd.linux.hostroot import HostRoot
 from mapsd.model import HERE, Host
 
 _PROC_ROOT_INO = 1  # include/linux/proc_ns.h
@@ -62,7 +62,7 @@ def _procfs(path: bytes) -> int:
         fd = os.open(path, _DIRECTORY)
     except OSError as error:
         raise NoHost(path, error.strerror or str(error)) from error
-    if syscalls.fstatfs_type(fd) == PROC_SUPER_MAGIC and os.fstat(fd).st_ino == _PROC_ROOT_INO:
+    if syscalls.fstatfs_type(fd) == syscalls.PROC_SUPER_MAGIC and os.fstat(fd).st_ino == _PROC_ROOT_INO:
         return fd
     os.close(fd)
     raise NoHost(path, "is not the root of a procfs")

@@ -9,11 +9,10 @@ from mapsd.light import Sequence
 from mapsd.linux import syscalls
 from mapsd.linux.files import facts, opened
 from mapsd.linux.hostmounts import HostMounts, bound, is_root
+from mapsd.linux.pathnames import LINKS, names
 from mapsd.model import Host, Mount
 from mapsd.parse import mountinfo
 
-PROC_SUPER_MAGIC = 0x9FA0  # <linux/magic.h>
-LINKS = 40  # MAXSYMLINKS, include/linux/namei.h
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _NO_LINKS = _IN_ROOT | syscalls.RESOLVE_NO_SYMLINKS
 _LINK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -64,13 +63,13 @@ class HostRoot:
 
     def _unless_led_through_other(self, path: bytes) -> None:
         at = b""
-        for name in _parts(path):
+        for name in names(path):
             at = at.rpartition(b"/")[0] if name == b".." else at + b"/" + name
             self._unless_other(at)
 
     def _real(self, path: bytes, flags: int) -> bytes:
         """Return *path* without symbolic links. Raises OSError where it leads through what is not the machine's."""
-        todo, done, links = _parts(path), b"", 0
+        todo, done, links = names(path), b"", 0
         while todo:
             name = todo.pop(0)
             if name == b"..":
@@ -86,7 +85,7 @@ class HostRoot:
             links += 1
             if links > LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-            todo, done = _parts(text) + todo, b"" if text.startswith(b"/") else done
+            todo, done = names(text) + todo, b"" if text.startswith(b"/") else done
         return done + path[-1:] if path.endswith(b"/") else done or b"/"
 
     def _unless_other(self, path: bytes) -> None:
@@ -98,7 +97,7 @@ class HostRoot:
         with opened(syscalls.openat2(self._fd, path, _LINK, _NO_LINKS)) as fd:
             if not stat.S_ISLNK(os.fstat(fd).st_mode):
                 return None
-            if syscalls.fstatfs_type(fd) == PROC_SUPER_MAGIC:
+            if syscalls.fstatfs_type(fd) == syscalls.PROC_SUPER_MAGIC:
                 raise OSError(errno.ELOOP, "a link of a procfs leads elsewhere for each that follows it")
             return os.readlink(b"", dir_fd=fd)
 
@@ -122,7 +121,3 @@ def _mounts(root: int, text: bytes, machine: Sequence[Mount]) -> HostMounts | No
         own = {mount.id: mount for mount in mountinfo.parse(file.read())}
     here = own.get(top)
     return bound(machine, list(own.values()), here) if here is not None and here.mount_point == text else None
-
-
-def _parts(path: bytes) -> list[bytes]:
-    return [name for name in path.split(b"/") if name not in {b"", b"."}]

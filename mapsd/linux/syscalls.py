@@ -1,6 +1,7 @@
 """System calls that Python lacks, under the kernel's names: thin, each raises OSError."""
 
 import ctypes
+import errno
 import os
 import struct
 
@@ -16,6 +17,7 @@ AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT = 0x100, 0x800
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH, RESOLVE_IN_ROOT = 1, 2, 4, 8, 16
 STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID, STATX_MNT_ID_UNIQUE = 0x7FF, 0x800, 0x1000, 0x4000
 PROT_READ, MAP_SHARED, MADV_POPULATE_READ = 1, 1, 22
+PROC_SUPER_MAGIC = 0x9FA0  # <linux/magic.h>
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -35,12 +37,29 @@ def _check(result: int) -> int:
 
 _OPEN_HOW = struct.Struct("=QQQ")
 _OPEN_HOW_SIZE = ctypes.c_size_t(_OPEN_HOW.size)
+_LACKING = {errno.ENOSYS, errno.EPERM}  # from an older kernel, or from a filter of system calls: seccomp(2)
 
 
 def openat2(dirfd: int, path: bytes, flags: int, resolve: int) -> int:
-    """Open *path* below *dirfd* (openat2(2), Linux 5.6) and return the descriptor."""
+    """Open *path* below *dirfd* (openat2(2), Linux 5.6) and return the descriptor; raises OSError.
+
+    Without the call it is opened step by step.
+    """
     how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, 0, resolve)
-    return _check(_libc.syscall(numbers.of("openat2"), dirfd, path, how, _OPEN_HOW_SIZE))
+    fd = int(_libc.syscall(numbers.of("openat2"), dirfd, path, how, _OPEN_HOW_SIZE))
+    if fd == -1 and ctypes.get_errno() in _LACKING:
+        number = ctypes.get_errno()
+        if _lacks_openat2():
+            from mapsd.linux.stepwise import open_stepwise  # noqa: PLC0415  (most kernels have the call)
+            return open_stepwise(dirfd, path, flags, resolve)
+        raise OSError(number, os.strerror(number))
+    return _check(fd)
+
+
+def _lacks_openat2() -> bool:
+    # Asked for nothing, the call itself says EINVAL. Nothing is remembered: a filter may be added at any time.
+    return _libc.syscall(numbers.of("openat2"), AT_FDCWD, b"", b"", ctypes.c_size_t(0)) == -1 and (
+        ctypes.get_errno() in _LACKING)
 
 
 def fstatfs_type(fd: int) -> int:

@@ -5,12 +5,11 @@ import os
 
 from mapsd.linux import capabilities
 from mapsd.linux.files import facts, found, opened
+from mapsd.linux.pathnames import LINKS, PATH_MAX, names
 from mapsd.linux.procfs import ProcFs
 from mapsd.model import Absent, FileFacts, Found, Refused
 from mapsd.model.layers import Link, Way
 
-LINKS = 40  # MAXSYMLINKS, include/linux/namei.h
-PATH_MAX = 4096  # bytes, with the NUL at the end
 _LINK = os.O_PATH | os.O_NOFOLLOW
 _SELF = (b"self", b"thread-self")
 _TOO_LONG = "without links the path is longer than the kernel resolves"
@@ -53,7 +52,7 @@ class _Walk:
 
     def followed(self, path: bytes) -> Way:
         """Return where an absolute name leads."""
-        todo, done = _names(path), b""
+        todo, done = names(path), b""
         while todo:
             name = todo.pop(0)
             if name == b"..":
@@ -76,7 +75,7 @@ class _Walk:
             if isinstance(text, Refused) or len(self._links) == LINKS:
                 return Way(at, text if isinstance(text, Refused) else Refused(_TOO_MANY), b"", tuple(self._links))
             self._links.append(Link(at, text))
-            todo, done = _names(text) + todo, b"" if text.startswith(b"/") else done
+            todo, done = names(text) + todo, b"" if text.startswith(b"/") else done
         return Way(done or b"/", self.seen(done or b"/", _LINK), b"", tuple(self._links))
 
     def seen(self, path: bytes, flags: int) -> Found:
@@ -104,10 +103,6 @@ class _Walk:
         return any(mount.id == seen.mount_id and mount.fs_type == b"proc" for mount in self._process.mounts())
 
 
-def _names(path: bytes) -> list[bytes]:
-    return [name for name in path.split(b"/") if name not in {b"", b"."}]
-
-
-def _upwards(names: list[bytes]) -> int:
+def _upwards(rest: list[bytes]) -> int:
     """Return how many names come before the first `..`: below what is missing nothing leads upwards."""
-    return names.index(b"..") if b".." in names else len(names)
+    return rest.index(b"..") if b".." in rest else len(rest)

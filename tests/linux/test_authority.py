@@ -1,12 +1,14 @@
 """Who may see which process: the kernel's own answer, compared with what a user's own cat gets."""
 
 import ctypes
+import errno
 import gc
 import json
 import os
 import resource
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from mapsd.errors import NoAuthority
-from mapsd.linux import credentials, disguise, syscalls
+from mapsd.linux import credentials, disguise, numbers, syscalls
 from mapsd.linux.authority import CHUNK, Authority, OwnAuthority, Peer, established
 from mapsd.linux.disguise import asked_as
 from tests.conftest import missing
+from tests.overlay.child import told
+from tests.seccomp import Forbidden, forbid
 
 PEERS = [Peer(65534, 65534, ()), Peer(65534, 65533, ()), Peer(65533, 65534, ()), Peer(65533, 65533, (65534,)),
          Peer(0, 0, ())]
@@ -74,6 +78,23 @@ def test_a_peer_sees_what_the_kernel_would_show_it(kind):
     with process(*TARGETS[kind]) as pid:
         for peer in PEERS:
             assert (kind, peer, Authority().may_see(peer, pid)) == (kind, peer, kernel_lets(peer, pid))
+
+
+def without_openat2() -> None:
+    """Let the call fail as before Linux 5.6, and nothing be imported yet that stands in for it."""
+    sys.modules.pop("mapsd.linux.stepwise", None)
+    forbid(Forbidden(numbers.of("openat2"), errno.ENOSYS))
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_without_openat2_the_kernel_is_asked_as_well(kind):
+    with process(*TARGETS[kind]) as pid:
+        found = told(lambda: without_openat2() or [Authority().may_see(peer, pid) for peer in PEERS])
+        assert (kind, found) == (kind, [kernel_lets(peer, pid) for peer in PEERS])
+
+
+def test_without_openat2_it_passes_its_own_test():
+    assert told(lambda: without_openat2() or Authority().test()) is None
 
 
 def test_a_process_that_hides_its_memory_is_seen_by_nobody_without_capabilities():
@@ -397,7 +418,8 @@ def test_whatever_the_daemon_is_the_kernel_s_answer_is_the_peer_s(kind):
         assert in_another_process(DAEMONS[kind], ask) == [[kernel_lets(peer, pid) for pid in pids] for peer in PEERS]
 
 
-def test_a_file_that_was_bound_over_maps_is_no_answer():
+@pytest.mark.parametrize("as_on", [lambda: None, without_openat2])
+def test_a_file_that_was_bound_over_maps_is_no_answer(as_on):
     def bound_over(pid: int) -> None:
         own_procfs(b"")
         syscalls.mount(b"/proc/self/limits", b"/proc/%d/maps" % pid, None, 1 << 12)
@@ -405,7 +427,7 @@ def test_a_file_that_was_bound_over_maps_is_no_answer():
         def ask() -> tuple[bool, bool]:
             with open(f"/proc/{pid}/maps", "rb") as file:
                 return file.readline().startswith(b"Limit"), Authority().may_see(PEERS[0], pid)
-        assert in_another_process(lambda: bound_over(pid), ask) == [True, False]
+        assert in_another_process(lambda: bound_over(pid) or as_on(), ask) == [True, False]
 
 
 def test_processes_have_the_numbers_of_the_procfs_that_is_asked():

@@ -39,7 +39,8 @@ def setns(fd: int, kind: int) -> None:
 
 FSOPEN, FSCONFIG, FSMOUNT, MOVE_MOUNT, OPEN_TREE = 430, 431, 432, 429, 428
 _SET_STRING, _SET_FD, _CREATE = 1, 5, 6
-_MOVE_EMPTY, AT_FDCWD, OPEN_TREE_CLONE = 4, -100, 1
+_MOVE_EMPTY, AT_FDCWD, OPEN_TREE_CLONE, AT_RECURSIVE = 4, -100, 1, 0x8000
+RENAME_EXCHANGE = 2
 
 
 def _syscall(number: int, *arguments: int | bytes | None) -> int:
@@ -66,9 +67,9 @@ def mount_by_config(target: Path, fs_type: str, options: list[tuple[str, str | i
         os.close(context)
 
 
-def open_tree(path: Path) -> int:
-    """Return a descriptor of a detached clone of a mount."""
-    return _syscall(OPEN_TREE, AT_FDCWD, os.fsencode(path), OPEN_TREE_CLONE)
+def open_tree(path: Path, flags: int = 0) -> int:
+    """Return a descriptor of a detached clone of a mount, with those below it where *flags* say AT_RECURSIVE."""
+    return _syscall(OPEN_TREE, AT_FDCWD, os.fsencode(path), OPEN_TREE_CLONE | flags)
 
 
 @contextmanager
@@ -107,3 +108,8 @@ def filesystem(kind: str, where: Path) -> Iterator[Path]:
     subprocess.run([*make, image], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with loop_mounted(image, where, kind) as path:
         yield path
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Give two names each other's file. See renameat2(2), RENAME_EXCHANGE."""
+    _check(_libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE), "exchange")
