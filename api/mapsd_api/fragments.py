@@ -6,7 +6,7 @@ from mapsd.model import Answer, ProcessAnswer
 from mapsd.views.render import as_json, mapping_object
 
 PROCESSES = 64
-MAPPINGS = 100_000  # of all of them; those of the last process are kept however many they are
+MAPPINGS = 50_000  # of all of them; those of the last process are kept however many they are
 _EMPTY = '"mappings": []'  # in no text of JSON: there each quotation mark has a backslash before it
 
 

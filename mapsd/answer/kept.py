@@ -9,7 +9,7 @@ from mapsd.model import Answer, Mount, Refused, Vma
 from mapsd.ports import Machine
 
 PROCESSES = 64
-MAPPINGS = 100_000  # of all of them; those of the last process are kept however many they are
+MAPPINGS = 50_000  # of all of them; those of the last process are kept however many they are
 Text = tuple[bytes, list[Vma]]  # of maps, and its mappings
 _SPARE = 1024  # mappings
 
