@@ -15,8 +15,8 @@ from mapsd import __version__
 from mapsd.errors import MapsdError
 from mapsd.views.render import escaped
 from mapsd_api import schemas
-from mapsd_api.outgoing import Outgoing
-from mapsd_api.problems import Problem, as_response, of_failure
+from mapsd_api.answers.outgoing import Outgoing
+from mapsd_api.answers.problems import Problem, as_response, of_failure
 from mapsd_api.routes import events, health, kernel, mappings, overlays, processes
 from mapsd_api.routes.asked import Daemon, legible
 

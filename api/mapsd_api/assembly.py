@@ -15,26 +15,26 @@ from mapsd.linux.doctor import examined
 from mapsd.linux.host import host
 from mapsd.linux.processes import running
 from mapsd.model import Host, ProcessAnswer
-from mapsd_api import audit
+from mapsd_api.answers.fragments import Fragments
 from mapsd_api.app import create_app
-from mapsd_api.counted import CountedAuthority, CountedRequests
-from mapsd_api.daemon import Application
-from mapsd_api.examination import Examination
-from mapsd_api.flights import Flights
-from mapsd_api.fragments import Fragments
-from mapsd_api.guard import Guard
-from mapsd_api.identity import Identity, of_token
-from mapsd_api.listings import Listings
-from mapsd_api.metrics import Metrics
-from mapsd_api.pool import Pool
-from mapsd_api.roster import Roster
+from mapsd_api.asker.guard import Guard
+from mapsd_api.asker.identity import Identity, of_token
+from mapsd_api.asker.tokens import Tokens
+from mapsd_api.events.sight import Means, Running
+from mapsd_api.events.watcher import Watcher
+from mapsd_api.life.daemon import Application
+from mapsd_api.lookups.examination import Examination
+from mapsd_api.lookups.flights import Flights
+from mapsd_api.lookups.listings import Listings
+from mapsd_api.lookups.pool import Pool
+from mapsd_api.lookups.roster import Roster
+from mapsd_api.lookups.service import Look, Service
+from mapsd_api.lookups.worker import Worker
+from mapsd_api.records import audit
+from mapsd_api.records.counted import CountedAuthority, CountedRequests
+from mapsd_api.records.metrics import Metrics
 from mapsd_api.routes.asked import Daemon
-from mapsd_api.service import Look, Service
-from mapsd_api.settings import Settings
-from mapsd_api.sight import Means, Running
-from mapsd_api.tokens import Tokens
-from mapsd_api.watcher import Watcher
-from mapsd_api.worker import Worker
+from mapsd_api.settings.settings import Settings
 
 PATIENCE = 30.0  # seconds that a question waits for a lookup
 _SPARE_THREADS = 16  # for questions that need no lookup

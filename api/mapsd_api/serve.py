@@ -4,12 +4,12 @@ import os
 from collections.abc import Mapping
 from functools import partial
 
+from mapsd_api.asker.peer import home
 from mapsd_api.assembly import application
-from mapsd_api.daemon import serve
-from mapsd_api.peer import home
-from mapsd_api.peerprotocol import protocols
-from mapsd_api.server import Protocols
-from mapsd_api.settings import Settings, read
+from mapsd_api.connection.peerprotocol import protocols
+from mapsd_api.connection.server import Protocols
+from mapsd_api.life.daemon import serve
+from mapsd_api.settings.settings import Settings, read
 
 
 def run(arguments: Mapping[str, str]) -> int:

@@ -14,9 +14,9 @@ import pytest
 from mapsd.errors import UsageError
 from mapsd.linux.authority import Peer
 from mapsd.model import ProcessFacts
-from mapsd_api import audit
-from mapsd_api.audit import Audit
-from mapsd_api.identity import Identity
+from mapsd_api.asker.identity import Identity
+from mapsd_api.records import audit
+from mapsd_api.records.audit import Audit
 
 USER = Identity(Peer(1000, 100, (27,)), everything=False, via="unix")
 ROOT = Identity(Peer(0, 0, ()), everything=True, via="tcp")

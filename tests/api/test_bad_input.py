@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mapsd_api import schemas
-from mapsd_api.problems import KINDS
+from mapsd_api.answers.problems import KINDS
 from tests.api.running import PROBLEM, Daemon, Held, connected, daemon, until
 from tests.api.test_openapi import OPERATIONS
 

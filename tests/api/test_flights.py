@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from mapsd.errors import ProcessGone
-from mapsd_api.flights import Flights
-from mapsd_api.pool import Pool
-from mapsd_api.problems import Problem
+from mapsd_api.answers.problems import Problem
+from mapsd_api.lookups.flights import Flights
+from mapsd_api.lookups.pool import Pool
 from tests.cli.command import BOUND, until
 
 

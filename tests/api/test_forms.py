@@ -8,9 +8,9 @@ from starlette.requests import Request
 from mapsd import Session
 from mapsd.model import Answer, DeviceId, ProcessAnswer, ProcessFacts, Vma
 from mapsd.views.render import as_json, moment
-from mapsd_api import forms
-from mapsd_api.fragments import PROCESSES, Fragments
-from mapsd_api.responses import unless_known, wants_lines
+from mapsd_api.answers import forms
+from mapsd_api.answers.fragments import PROCESSES, Fragments
+from mapsd_api.answers.responses import unless_known, wants_lines
 from tests.cli.command import child, mapped
 
 HOSTILE = b'x"mappings": []\\\n\xff'
@@ -50,7 +50,7 @@ def test_texts_are_kept_of_a_bounded_number_of_processes():
 
 
 def test_texts_are_kept_of_a_bounded_number_of_mappings(monkeypatch):
-    monkeypatch.setattr("mapsd_api.fragments.MAPPINGS", 3)
+    monkeypatch.setattr("mapsd_api.answers.fragments.MAPPINGS", 3)
     fragments = Fragments()
     for pid in (1, 2, 3):
         fragments.whole(hostile(pid)._replace(mappings=tuple(hostile().mappings[0]._replace(build_id=word)

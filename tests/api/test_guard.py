@@ -8,10 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from mapsd.linux.authority import Peer
-from mapsd_api.guard import PRECAUTIONS, Guard
-from mapsd_api.identity import NOBODY, Identity
-from mapsd_api.peer import Connection
-from mapsd_api.settings import Settings
+from mapsd_api.asker.guard import PRECAUTIONS, Guard
+from mapsd_api.asker.identity import NOBODY, Identity
+from mapsd_api.asker.peer import Connection
+from mapsd_api.settings.settings import Settings
 
 UNIX, TCP = Connection("unix", Peer(1000, 1000, (27,))), Connection("tcp", None)
 HOLDER = Identity(Peer(65534, 65534, ()), everything=False, via="tcp")

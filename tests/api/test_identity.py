@@ -7,7 +7,7 @@ import pytest
 
 from mapsd.errors import UsageError
 from mapsd.linux.authority import Peer
-from mapsd_api.identity import NOBODY, Identity, of_peer, of_token
+from mapsd_api.asker.identity import NOBODY, Identity, of_peer, of_token
 
 GROUP = 600
 

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from mapsd_api.listings import CursorExpired, Listings
-from mapsd_api.problems import KINDS
+from mapsd_api.answers.problems import KINDS
+from mapsd_api.lookups.listings import CursorExpired, Listings
 
 
 class Clock:

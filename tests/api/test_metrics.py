@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mapsd import lookup
 from mapsd.model import Answer
-from mapsd_api.metrics import METHODS, OTHER, OUTCOMES, ROUTES, STATUSES, Metrics
+from mapsd_api.records.metrics import METHODS, OTHER, OUTCOMES, ROUTES, STATUSES, Metrics
 from mapsd_api.schemas.words import Proof, State
 
 VALUES = {

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mapsd_api.notify import Notifier
+from mapsd_api.life.notify import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -12,9 +12,9 @@ import pytest
 from jsonschema_rs import meta
 
 from generators import openapi
-from mapsd_api import problems
+from mapsd_api.answers import problems
 from mapsd_api.app import create_app
-from mapsd_api.metrics import ROUTES
+from mapsd_api.records.metrics import ROUTES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PUBLISHED = CHECKOUT / "api/openapi.json"

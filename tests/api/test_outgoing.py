@@ -10,8 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mapsd.linux.authority import Peer
-from mapsd_api.identity import Identity
-from mapsd_api.outgoing import PIECE, Outgoing
+from mapsd_api.answers.outgoing import PIECE, Outgoing
+from mapsd_api.asker.identity import Identity
 
 LONG = 3 * PIECE + 1
 

@@ -3,9 +3,9 @@
 import re
 from typing import cast
 
+from mapsd_api.answers.problems import KINDS
 from mapsd_api.app import create_app
-from mapsd_api.metrics import Metrics
-from mapsd_api.problems import KINDS
+from mapsd_api.records.metrics import Metrics
 from mapsd_api.routes.asked import Daemon
 from tests.cli.command import CHECKOUT
 

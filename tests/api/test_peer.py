@@ -15,12 +15,12 @@ import pytest
 from mapsd.errors import NoAuthority
 from mapsd.linux import syscalls
 from mapsd.linux.authority import Peer
-from mapsd_api import peer
-from mapsd_api.connections import Limits
-from mapsd_api.listener import Listener
-from mapsd_api.peer import Connection, Home, home, peer_of
-from mapsd_api.peerprotocol import protocols
-from mapsd_api.server import Door, Server
+from mapsd_api.asker import peer
+from mapsd_api.asker.peer import Connection, Home, home, peer_of
+from mapsd_api.connection.connections import Limits
+from mapsd_api.connection.peerprotocol import protocols
+from mapsd_api.connection.server import Door, Server
+from mapsd_api.listening.listener import Listener
 from tests.conftest import missing
 
 PYTHON = "/usr/bin/python3"  # one that every user may execute
@@ -157,7 +157,7 @@ def test_in_a_user_namespace_there_are_numbers_that_stand_for_others():
     assert home().unmapped == frozenset()
 
 
-INSIDE = "import sys; sys.path[:0] = sys.argv[1:]; from mapsd_api.peer import home; print(*home().unmapped)"
+INSIDE = "import sys; sys.path[:0] = sys.argv[1:]; from mapsd_api.asker.peer import home; print(*home().unmapped)"
 
 
 def paths() -> list[str]:
@@ -311,7 +311,7 @@ def test_what_is_no_http_is_told_so_as_a_problem():
 def test_a_connection_of_whom_nothing_can_be_found_out_is_told_to_come_again(monkeypatch):
     def exhausted(*_: object) -> Peer:
         raise OSError(24, "Too many open files")
-    monkeypatch.setattr("mapsd_api.peerprotocol.peer_of", exhausted)
+    monkeypatch.setattr("mapsd_api.connection.peerprotocol.peer_of", exhausted)
     with served(home(), Limits()) as addresses:
         made, said = ask(addresses["unix"])
         made.close()

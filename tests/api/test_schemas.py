@@ -15,7 +15,8 @@ from mapsd.model.layers import Which
 from mapsd.views import openfiles, overlayjson, render, selection
 from mapsd.views.doctor import as_json as diagnosis
 from mapsd.views.explanation.object import as_object as explanation
-from mapsd_api import forms, schemas
+from mapsd_api import schemas
+from mapsd_api.answers import forms
 from mapsd_api.schemas import addresses, events, health, layers, mapping, parts, problem, process, which, words
 from mapsd_api.schemas import explain as explanations
 from mapsd_api.schemas import kernel as machine

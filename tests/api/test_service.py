@@ -8,13 +8,13 @@ from mapsd import Session
 from mapsd.errors import AccessDenied, KernelLacks, MapsdError, ParseError, ProcessGone, UsageError
 from mapsd.linux.authority import Peer
 from mapsd.model import ProcessAnswer, ProcessFacts
-from mapsd_api.flights import Flights
-from mapsd_api.identity import Identity
-from mapsd_api.pool import Pool
-from mapsd_api.problems import Problem, as_object
-from mapsd_api.roster import Roster
-from mapsd_api.service import SHARE, Look, Service
-from mapsd_api.worker import Worker
+from mapsd_api.answers.problems import Problem, as_object
+from mapsd_api.asker.identity import Identity
+from mapsd_api.lookups.flights import Flights
+from mapsd_api.lookups.pool import Pool
+from mapsd_api.lookups.roster import Roster
+from mapsd_api.lookups.service import SHARE, Look, Service
+from mapsd_api.lookups.worker import Worker
 from tests.api.world import ROOT, user
 
 USER = user(1000)

@@ -7,9 +7,9 @@ import pytest
 
 from mapsd.errors import UsageError
 from mapsd.settings import SETTINGS
-from mapsd_api import values
-from mapsd_api.settings import Settings, read, reloaded, usual_socket
-from mapsd_api.values import Address
+from mapsd_api.settings import values
+from mapsd_api.settings.settings import Settings, read, reloaded, usual_socket
+from mapsd_api.settings.values import Address
 from tests.cli.command import CHECKOUT
 
 NOWHERE = "/nonexistent/mapsd.toml"

@@ -12,11 +12,11 @@ from contextlib import ExitStack
 import pytest
 
 from mapsd.linux import credentials
-from mapsd_api import activation, sockets, tcpsocket, unixsocket
-from mapsd_api.listener import Listener, NotListening
-from mapsd_api.settings import Settings
-from mapsd_api.sockets import opened
-from mapsd_api.values import Address
+from mapsd_api.listening import activation, sockets, tcpsocket, unixsocket
+from mapsd_api.listening.listener import Listener, NotListening
+from mapsd_api.listening.sockets import opened
+from mapsd_api.settings.settings import Settings
+from mapsd_api.settings.values import Address
 from tests.cli.command import BOUND, CHECKOUT
 
 GROUP = 54321
@@ -65,7 +65,7 @@ def test_a_socket_has_its_group(path):
 WATCHING = """
 import os, socket, sys
 sys.path[:0] = sys.argv[2:]
-from mapsd_api import unixsocket
+from mapsd_api.listening import unixsocket
 path, seen = sys.argv[1], []
 
 def look(event, _):
@@ -300,8 +300,8 @@ HANDED = """
 import os, sys
 sys.path[:0] = sys.argv[1:]
 from mapsd.errors import MapsdError
-from mapsd_api.settings import read
-from mapsd_api.sockets import opened
+from mapsd_api.settings.settings import read
+from mapsd_api.listening.sockets import opened
 os.environ["LISTEN_PID"] = str(os.getpid())
 told = {"token_file": "/t"} if "TOKEN" in os.environ else {}
 try:

@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from mapsd.errors import UsageError
-from mapsd_api import tls
-from mapsd_api.settings import Settings
+from mapsd_api.listening import tls
+from mapsd_api.settings.settings import Settings
 from tests.cli.command import BOUND
 from tests.conftest import missing
 

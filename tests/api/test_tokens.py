@@ -5,7 +5,7 @@ import os
 import pytest
 
 from mapsd.errors import UsageError
-from mapsd_api.tokens import Tokens
+from mapsd_api.asker.tokens import Tokens
 
 ONE, OTHER = b"0123456789abcdef", b"fedcba9876543210-._~+/="
 

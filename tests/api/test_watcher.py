@@ -12,11 +12,11 @@ from mapsd.errors import MapsdError
 from mapsd.linux import authority
 from mapsd.linux.authority import Peer
 from mapsd.model import DeviceId
-from mapsd_api.identity import Identity
-from mapsd_api.problems import KINDS, Problem, busy, of_failure
-from mapsd_api.sight import MAPPINGS, Means, Sight
-from mapsd_api.subscription import KEPT
-from mapsd_api.watcher import WATCHED, Watcher
+from mapsd_api.answers.problems import KINDS, Problem, busy, of_failure
+from mapsd_api.asker.identity import Identity
+from mapsd_api.events.sight import MAPPINGS, Means, Sight
+from mapsd_api.events.subscription import KEPT
+from mapsd_api.events.watcher import WATCHED, Watcher
 from tests.api.world import QUICK, ROOT, Reader, World, at_rest, brief, listening, mapping, running, told, user
 from tests.cli.command import BOUND, child, ended, mapped, renamed
 

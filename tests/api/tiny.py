@@ -14,10 +14,11 @@ from functools import partial
 
 from mapsd.cli.serve import _leave
 from mapsd.errors import MapsdError, UsageError
-from mapsd_api import connections, daemon
-from mapsd_api.connections import LimitedProtocol, Limits
-from mapsd_api.settings import Settings, read
-from mapsd_api.tokens import Tokens
+from mapsd_api.asker.tokens import Tokens
+from mapsd_api.connection import connections
+from mapsd_api.connection.connections import LimitedProtocol, Limits
+from mapsd_api.life import daemon
+from mapsd_api.settings.settings import Settings, read
 
 BIG = 64 << 20
 

@@ -12,11 +12,11 @@ from mapsd.linux.authority import Peer
 from mapsd.model import Answer, Backing, DeviceId, ProcessAnswer, ProcessFacts, Vma
 from mapsd.parse import stat
 from mapsd_api import schemas
-from mapsd_api.identity import Identity
-from mapsd_api.problems import Problem
-from mapsd_api.sight import Means, Running
-from mapsd_api.subscription import Event, Subscription
-from mapsd_api.watcher import Watcher
+from mapsd_api.answers.problems import Problem
+from mapsd_api.asker.identity import Identity
+from mapsd_api.events.sight import Means, Running
+from mapsd_api.events.subscription import Event, Subscription
+from mapsd_api.events.watcher import Watcher
 from tests.cli.command import BOUND
 
 MODELS = {"seen": schemas.ProcessSeen, "gone": schemas.ProcessGone, "state": schemas.StateChanged,

@@ -9,16 +9,16 @@ from urllib.parse import unquote_to_bytes
 from fastapi import Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from mapsd_api.examination import Examination
-from mapsd_api.fragments import Fragments
-from mapsd_api.identity import Identity
-from mapsd_api.listings import Listings
-from mapsd_api.metrics import Metrics
-from mapsd_api.problems import KINDS, MEDIA_TYPE, Problem
-from mapsd_api.responses import NDJSON
-from mapsd_api.roster import Known, Roster
-from mapsd_api.service import Service
-from mapsd_api.watcher import Watcher
+from mapsd_api.answers.fragments import Fragments
+from mapsd_api.answers.problems import KINDS, MEDIA_TYPE, Problem
+from mapsd_api.answers.responses import NDJSON
+from mapsd_api.asker.identity import Identity
+from mapsd_api.events.watcher import Watcher
+from mapsd_api.lookups.examination import Examination
+from mapsd_api.lookups.listings import Listings
+from mapsd_api.lookups.roster import Known, Roster
+from mapsd_api.lookups.service import Service
+from mapsd_api.records.metrics import Metrics
 
 TAKEN = {"", "*/*", "application/*", "application/json"}
 

@@ -11,9 +11,9 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from mapsd_api import schemas
-from mapsd_api.problems import Problem
+from mapsd_api.answers.problems import Problem
+from mapsd_api.events.subscription import Event, Subscription
 from mapsd_api.routes.asked import Answering, Asker, problems
-from mapsd_api.subscription import Event, Subscription
 
 router = APIRouter(tags=["processes"])
 _ABOUT = ("`seen` and `gone` are a process that comes and goes, `state` is a mapping of a watched process whose state "

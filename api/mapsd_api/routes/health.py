@@ -4,8 +4,8 @@ from fastapi import APIRouter, Response
 
 from mapsd import __version__
 from mapsd_api import schemas
-from mapsd_api.problems import Problem, busy
-from mapsd_api.responses import as_json
+from mapsd_api.answers.problems import Problem, busy
+from mapsd_api.answers.responses import as_json
 from mapsd_api.routes.asked import Answering, Asker, problems
 
 router = APIRouter(tags=["daemon"])

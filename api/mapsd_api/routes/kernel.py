@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 from mapsd.errors import MapsdError
 from mapsd.views.doctor import as_json as as_object
 from mapsd_api import schemas
-from mapsd_api.problems import of_failure
-from mapsd_api.responses import unless_known
+from mapsd_api.answers.problems import of_failure
+from mapsd_api.answers.responses import unless_known
 from mapsd_api.routes.asked import Answering, problems
 
 router = APIRouter(tags=["daemon"])

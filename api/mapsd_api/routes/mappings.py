@@ -12,13 +12,14 @@ from mapsd.model import Answer, ProcessAnswer
 from mapsd.views import explanation, selection
 from mapsd.views.explanation.object import as_object
 from mapsd.views.render import JsonObject, moment
-from mapsd_api import forms, schemas
-from mapsd_api.fragments import Fragments
-from mapsd_api.problems import Problem
-from mapsd_api.responses import NDJSON, unless_known, wants_lines, whole
+from mapsd_api import schemas
+from mapsd_api.answers import forms
+from mapsd_api.answers.fragments import Fragments
+from mapsd_api.answers.problems import Problem
+from mapsd_api.answers.responses import NDJSON, unless_known, wants_lines, whole
+from mapsd_api.lookups.told import Told, told
+from mapsd_api.lookups.worker import Worker
 from mapsd_api.routes.asked import LINES, OF_PROCESS, Address, Answering, Asker, Meant, OfMeans, Pid, exact_path
-from mapsd_api.told import Told, told
-from mapsd_api.worker import Worker
 
 router = APIRouter(tags=["mappings"], prefix="/processes/{pid}", responses=OF_PROCESS)
 

@@ -7,9 +7,9 @@ from pydantic import Field
 
 from mapsd.views import openfiles, overlayjson
 from mapsd_api import schemas
-from mapsd_api.responses import whole
+from mapsd_api.answers.responses import whole
+from mapsd_api.lookups.told import told
 from mapsd_api.routes.asked import OF_PROCESS, Answering, Asker, OfThread, Pid, Threaded, exact_path
-from mapsd_api.told import told
 
 router = APIRouter(tags=["overlays"], prefix="/processes/{pid}", responses=OF_PROCESS)
 

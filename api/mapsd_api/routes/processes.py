@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mapsd.model import ProcessFacts
 from mapsd.views.render import JsonObject, moment
-from mapsd_api import forms, schemas
-from mapsd_api.listings import Page
-from mapsd_api.problems import Problem
-from mapsd_api.responses import as_json, lines, wants_lines
-from mapsd_api.roster import Known
+from mapsd_api import schemas
+from mapsd_api.answers import forms
+from mapsd_api.answers.problems import Problem
+from mapsd_api.answers.responses import as_json, lines, wants_lines
+from mapsd_api.lookups.listings import Page
+from mapsd_api.lookups.roster import Known
 from mapsd_api.routes.asked import LINES, OF_PROCESS, Answering, Asker, Pid, problems
 
 router = APIRouter(tags=["processes"])

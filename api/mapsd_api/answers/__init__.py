@@ -1,0 +1,1 @@
+"""Answers and problems in the forms that are sent."""

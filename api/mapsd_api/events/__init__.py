@@ -1,0 +1,1 @@
+"""What happens to processes, told to those who listen."""

@@ -1,0 +1,1 @@
+"""How the daemon starts, reads its settings again, says how it is, and ends."""

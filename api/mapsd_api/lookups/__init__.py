@@ -1,0 +1,1 @@
+"""The questions themselves: few at a time, shared, for those who may see the process."""
