@@ -32,8 +32,13 @@ class RecordedSession:
     def __init__(self, path: bytes, proof: str = "auto") -> None:
         """Read the recording at *path*. Raises RecordingError, and UsageError (it cannot be opened, no such proof)."""
         self._path, self._proof = path, checked(proof)
-        self._processes = {_pid(one, path): transcript.read(one, path) for one in form.parsed(_content(path), path)
-                           if one.name.startswith(PROCESS)}
+        self._processes: dict[int, Transcript] = {}
+        for section in form.parsed(_content(path), path):
+            if section.name.startswith(PROCESS):
+                pid = _pid(section, path)
+                if pid in self._processes:
+                    raise RecordingError(path, section.first - 1, f"another section of the process {pid}")
+                self._processes[pid] = transcript.read(section, path)
 
     def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None) -> ProcessAnswer:
         """Return every mapping of a process, or those that hold *addresses*."""

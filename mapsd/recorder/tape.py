@@ -116,8 +116,8 @@ class Replay:
         return found
 
     def _answers(self, key: str) -> list[Said]:
-        if self._own is not None:
-            return self._own.get(key) or self._base.get(key, [])
+        if self._own is not None and key in self._own:
+            return self._own[key]
         found = self._base.get(key, [])
         return found if len(distinct(found)) == 1 else []
 

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapsd.errors import MapsdError, RecordingError
+from mapsd.cli import record
+from mapsd.cli.command import Asked
+from mapsd.errors import MapsdError, NotWritten, RecordingError
 from mapsd.recorder.session import RecordedSession
 from mapsd.recording import form
 from mapsd.views.render import as_json
@@ -189,6 +191,20 @@ def test_what_is_no_recording_is_refused_by_file_line_and_reason(tmp_path, recor
     refused(["lookup", target, "--from", path], 70, f"{path}:11: the section process {target}, up to line ")
     refused(["lookup", target, "--from", __file__], 70, f"{__file__}:1: no recording of mapsd's")
     refused(["lookup", target, "--from", "/dev/zero"], 70, "/dev/zero:1: larger than 256 MiB")
+
+
+def test_a_process_is_in_a_recording_once(recording, target, tmp_path):
+    sections = [(one.name, iter(one.lines)) for one in form.parsed(recording.read_bytes(), b"f")]
+    path = tmp_path / "twice"
+    path.write_bytes(b"".join(form.rendered(iter([*sections, (f"process {target}", iter(["run lookup"]))]))))
+    refused(["lookup", target, "--from", path], 70, f"another section of the process {target}")
+
+
+def test_more_than_is_read_is_not_written(tmp_path, target, monkeypatch):
+    monkeypatch.setattr(form, "LARGEST", 1000)
+    with pytest.raises(NotWritten, match="record fewer processes"):
+        record.run(Asked(frozenset(), {"output": str(tmp_path / "made")}, [str(target)]))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_recording_is_not_made_where_it_cannot_be(tmp_path, target):

@@ -72,6 +72,12 @@ def test_a_later_run_has_its_own_answers_and_leans_on_the_first():
     assert [ask(replay(recorder, "fds"), questions.NAMED, name) for name in (b"/a", b"/b")] == [Absent(), FILE]
 
 
+def test_a_later_run_has_nothing_of_what_differed_in_the_first():
+    recorder = recorded(("lookup", (questions.NAMED, (b"/a",), FILE), (questions.NAMED, (b"/a",), Absent())),
+                        ("fds", (questions.NAMED, (b"/b",), FILE)))
+    assert ask(replay(recorder, "fds"), questions.NAMED, b"/a") == questions.LOST
+
+
 @pytest.mark.parametrize("failure", [ProcessGone(7, seen=True), AccessDenied("7: maps", "CAP_SYS_PTRACE")])
 def test_a_failure_is_met_again_where_it_was_met(failure):
     tape = replay(recorded(("lookup", (questions.MAPS, (), b"one"), (questions.MAPS, (), failure))))
