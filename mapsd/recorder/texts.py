@@ -9,7 +9,7 @@ from mapsd.sources import Maps, Texts
 
 
 class TapedTexts:
-    """The port Process with the texts of /proc; *live* is None for a replay, which asks nobody."""
+    """The port Process with the texts of /proc."""
 
     def __init__(self, tape: Tape, pid: int, path: bytes, live: Texts) -> None:
         """Ask *live*, whose directory is *path*, through *tape*."""
