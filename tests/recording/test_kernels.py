@@ -86,7 +86,7 @@ def test_a_backing_file_that_maps_shows_is_known(kernel):
 
 
 def test_a_name_is_known_where_the_mount_of_the_file_is(kernel, request):
-    """Before Linux 5.8 statx has no mount ids; 6.8 and 6.12 print the inner overlay's name and mount of a nested one."""
+    """Before Linux 5.8 statx has no mount ids; 6.8 and 6.12 print the inner name of a nested file."""
     unknown = {case["combination"] for case, answer in kernel if verdicts(case, answer)["path"] == "unknown"}
     if request.node.callspec.params["kernel"].startswith("4."):
         assert len(unknown) > 6
