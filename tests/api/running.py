@@ -106,12 +106,13 @@ def received(one: socket.socket) -> bytes:
 
 
 @contextmanager
-def daemon(directory: Path, *words: str, before: tuple[str, ...] = (), ends: bool = True) -> Iterator[Daemon]:
+def daemon(directory: Path, *words: str, before: tuple[str, ...] = (), audit: str | Path = "off",
+           ends: bool = True) -> Iterator[Daemon]:
     """Give a daemon that listens at a Unix socket; at the end a signal ends it, and it has failed at nothing.
 
     *before* is a command that replaces itself by the daemon. One that does not end so is killed by the test.
     """
-    command = [*before, str(MAPSD), "serve", f"--socket={directory}/s", f"--audit={directory}/audit", *words]
+    command = [*before, str(MAPSD), "serve", f"--socket={directory}/s", f"--audit={audit}", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     made = Daemon(process, f"{directory}/s")
     try:

@@ -128,6 +128,15 @@ def test_a_daemon_without_descriptors_left_says_that_it_is_busy():
     assert problem(kernel, USER, 7)["status"] == 503
 
 
+def test_without_descriptors_left_at_the_end_a_process_is_not_taken_for_absent():
+    kernel = Kernel(7)
+
+    def exhausted(_: int) -> ProcessFacts:
+        raise OSError(24, "Too many open files")
+    kernel.who = exhausted
+    assert problem(kernel, ROOT, 7)["status"] == 503
+
+
 def test_a_listing_has_those_that_may_be_seen_before_and_after_they_are_looked_at():
     kernel = Kernel(*range(1, 2 * SHARE + 10))
     kernel.seen -= {5, SHARE + 5}

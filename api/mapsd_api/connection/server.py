@@ -17,6 +17,7 @@ from mapsd_api.listening.listener import Kind, Listener
 _KEEP_ALIVE = 30  # seconds between two requests of a connection
 _HEAD = 32 * 1024  # bytes: a path of 4,096 takes three times as many in a query
 _FAREWELL = 1.0  # seconds for a client to take leave of TLS
+_AT_A_TIME = 1  # connections: where no descriptor is left asyncio logs each that it tries to accept, again and again
 _DATE = 1.0  # seconds that a response's date may be late
 
 Protocols = Mapping[Kind, type[LimitedProtocol]]
@@ -76,13 +77,19 @@ class Server(uvicorn.Server):
         self._on_start()
 
     async def _accepting(self, listener: Listener) -> asyncio.Server:
+        made = await self._made(listener)
+        # asyncio has one number for how many may wait in the kernel and for how many are accepted at a time.
+        listener.socket.listen(self.config.backlog)
+        return made
+
+    async def _made(self, listener: Listener) -> asyncio.Server:
         loop, tls = asyncio.get_running_loop(), self._door.tls
         if listener.kind == "tcp" and tls is not None:
             return await loop.create_server(
-                self._handshake, sock=listener.socket, backlog=self.config.backlog, ssl=tls,
+                self._handshake, sock=listener.socket, backlog=_AT_A_TIME, ssl=tls,
                 ssl_handshake_timeout=self.server_state.limits.arrives, ssl_shutdown_timeout=_FAREWELL)
         make = partial(self._connection, listener.kind)
-        return await loop.create_server(make, sock=listener.socket, backlog=self.config.backlog)
+        return await loop.create_server(make, sock=listener.socket, backlog=_AT_A_TIME)
 
     def _connection(self, kind: Kind) -> LimitedProtocol:
         return self._door.protocols[kind](self.config, self.server_state, self.lifespan.state)

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from mapsd.errors import AccessDenied, MapsdError, ProcessGone
 from mapsd.linux.authority import Peer
+from mapsd.linux.files import unless_exhausted
 from mapsd.model import ProcessFacts
 from mapsd_api.answers.problems import Problem, of_failure
 from mapsd_api.asker.identity import Identity
@@ -124,7 +125,10 @@ class Service:
         try:
             # Asked last: whoever had the pid while authority was asked has it now.
             return self._who(process.pid).start_time == process.start_time
-        except (MapsdError, OSError):
+        except MapsdError:
+            return False
+        except OSError as error:
+            unless_exhausted(error)
             return False
 
     def may_see(self, identity: Identity, pid: int) -> bool:
