@@ -5,10 +5,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# No examples are kept: a checkout that another user owns is not written to.
-settings.register_profile("mapsd", database=None)
+# No examples are kept: a checkout that another user owns is not written to. How long an example takes, and how many are
+# drawn in vain, depends on the machine and on chance.
+settings.register_profile("mapsd", database=None, deadline=None,
+                          suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 settings.load_profile("mapsd")
 
 # A run in the background ignores these (nohup, `&`), and what it starts would ignore them as well.

@@ -155,7 +155,8 @@ def test_lines_are_filled_and_words_are_never_cut():
     assert list(filled(("one",), 1)) == ["one"]
 
 
-paths = st.none() | st.binary(min_size=1, max_size=12).map(lambda name: b"/" + name.replace(b"\0", b"0"))
+names = st.binary(min_size=1, max_size=12).map(lambda name: b"/" + name.replace(b"\0", b"0"))
+paths = st.none() | names
 numbers = st.none() | st.integers(0, 1 << 64)
 texts = st.text(max_size=20)
 backings = st.builds(
@@ -165,7 +166,7 @@ backings = st.builds(
 founds = st.none() | st.just(FACTS) | st.just(Absent()) | st.just(Refused("why"))
 fs_types = st.sampled_from([b"overlay", b"ext4", b"fuse.x"])
 mounts = st.none() | st.builds(Mount, st.integers(0, 99), st.just(1), st.just(OVERLAY), st.just(b"/"),
-                               paths.filter(bool), fs_types, st.binary(max_size=30))
+                               names, fs_types, st.binary(max_size=30))
 trails = st.builds(
     Trail, st.sampled_from(["", "live", "deleted", "replaced", "covered", "detached", "unreachable", "unknown"]), texts,
     st.none() | st.just(FACTS), st.sampled_from(["", "link", "path", "dentries"]), founds, mounts, st.booleans(),
@@ -181,10 +182,10 @@ proofs = ["kernel-inode", "sole-candidate", "page-frame", "build-id", "bpf", "lo
 def answers(draw) -> Answer:
     """Answers that keep the contract's rules, with anything else in them."""
     state = draw(st.sampled_from(states))
-    named = draw(paths.filter(bool)) if state in {"current", "copied-up", "replaced", "deleted"} else None
+    named = draw(names) if state in {"current", "copied-up", "replaced", "deleted"} else None
     maybe = draw(paths) if state in {"covered", "unknown"} else named
     backing = draw(st.none() | backings)
-    return Answer(VMA._replace(name=draw(paths.filter(bool))), "file", maybe, None, None, draw(mounts), backing, state,
+    return Answer(VMA._replace(name=draw(names)), "file", maybe, None, None, draw(mounts), backing, state,
                   "none" if backing is None else draw(st.sampled_from(proofs)), tuple(draw(evidence)),
                   draw(st.none() | texts), tuple(draw(st.lists(st.sampled_from([*NEEDS, "CAP_X"]), max_size=3))), None,
                   draw(trails))
