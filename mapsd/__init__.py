@@ -4,14 +4,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mapsd.extraction import extract
     from mapsd.linux.doctor import examined as doctor
-    from mapsd.linux.host import host
+    from mapsd.linux.elsewhere.host import host
     from mapsd.session import Session, fds, layers, lookup, which
     from mapsd.views.explanation import explain
 
 __version__ = "0.1.0"
 # public name: where it comes from
 _FROM = {"Session": "session.Session", "doctor": "linux.doctor.examined", "explain": "views.explanation.explain",
-         "extract": "extraction.extract", "fds": "session.fds", "host": "linux.host.host",
+         "extract": "extraction.extract", "fds": "session.fds", "host": "linux.elsewhere.host.host",
          "layers": "session.layers", "lookup": "session.lookup", "which": "session.which"}
 __all__ = ["Session", "__version__", "doctor", "explain", "extract", "fds", "host", "layers", "lookup", "which"]
 

@@ -5,10 +5,10 @@ import os
 from mapsd.errors import NoContainer, ProcessGone
 from mapsd.light import NamedTuple
 from mapsd.linux import capabilities
-from mapsd.linux.claims import Claims, claims
-from mapsd.linux.contained import Chmod, Put
-from mapsd.linux.container import Container, Plan
-from mapsd.linux.library import image
+from mapsd.linux.demo.claims import Claims, claims
+from mapsd.linux.demo.contained import Chmod, Put
+from mapsd.linux.demo.container import Container, Plan
+from mapsd.linux.demo.library import image
 from mapsd.model import Answer
 from mapsd.session import Session
 

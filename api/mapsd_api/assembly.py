@@ -10,10 +10,10 @@ import psutil
 from fastapi import FastAPI
 
 from mapsd import Session, __version__
-from mapsd.linux.authority import established
 from mapsd.linux.doctor import examined
-from mapsd.linux.host import host
+from mapsd.linux.elsewhere.host import host
 from mapsd.linux.processes import running
+from mapsd.linux.rights.authority import established
 from mapsd.model import Host, ProcessAnswer
 from mapsd_api.answers.fragments import Fragments
 from mapsd_api.app import create_app

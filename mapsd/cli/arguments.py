@@ -107,7 +107,7 @@ def pid(operand: str, host: Host = HERE) -> int:
 
 
 def _ourselves(host: Host) -> int:
-    from mapsd.linux.host import ourselves  # noqa: PLC0415  (most machines are our own)
+    from mapsd.linux.elsewhere.host import ourselves  # noqa: PLC0415  (most machines are our own)
     number = ourselves(host)
     if number is None:
         raise UsageError(f"self: {quoted(os.fsdecode(host.procfs))} does not show this process")

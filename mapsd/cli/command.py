@@ -75,7 +75,7 @@ def machine(asked: Asked) -> Host:
     procfs, root = asked.values.get("procfs"), asked.values.get("host-root")
     if procfs is None and root is None:
         return HERE
-    from mapsd.linux.host import host  # noqa: PLC0415  (most machines are our own)
+    from mapsd.linux.elsewhere.host import host  # noqa: PLC0415  (most machines are our own)
     return host(None if procfs is None else os.fsencode(procfs), None if root is None else os.fsencode(root))
 
 

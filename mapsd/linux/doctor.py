@@ -7,9 +7,9 @@ from mapsd.errors import MapsdError
 from mapsd.light import Callable, Mapping, NamedTuple, Sequence
 from mapsd.linux import capabilities, ownoverlay, shows, syscalls, trials
 from mapsd.linux.capabilities import Capabilities
+from mapsd.linux.elsewhere.host import first_mountinfo
+from mapsd.linux.elsewhere.hostroot import HostRoot
 from mapsd.linux.files import opened
-from mapsd.linux.host import first_mountinfo
-from mapsd.linux.hostroot import HostRoot
 from mapsd.linux.ownoverlay import Own
 from mapsd.linux.pageframes import PAGE
 from mapsd.linux.trials import Asked, Seen, refused

@@ -16,7 +16,7 @@ from mapsd.parse.overlay_xattrs import NAMES
 from mapsd.ports import ByHandle, ByVma, FileRef, InLayer, InRoot, Namespace
 
 if TYPE_CHECKING:
-    from mapsd.linux.hostroot import HostRoot
+    from mapsd.linux.elsewhere.hostroot import HostRoot
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -203,8 +203,8 @@ def _one(seen: FileFacts) -> tuple[object, ...]:
 
 
 def _root(host: Host) -> "HostRoot":
-    from mapsd.linux.host import first_mountinfo  # noqa: PLC0415  (most machines are our own)
-    from mapsd.linux.hostroot import HostRoot  # noqa: PLC0415
+    from mapsd.linux.elsewhere.host import first_mountinfo  # noqa: PLC0415  (most machines are our own)
+    from mapsd.linux.elsewhere.hostroot import HostRoot  # noqa: PLC0415
     return HostRoot(host, first_mountinfo(host.procfs))
 
 

@@ -182,7 +182,7 @@ class ProcFs:
 def _directory(pid: int, host: Host) -> int:
     if host is HERE:
         return os.open(f"/proc/{pid}", _O_PATH | os.O_DIRECTORY)
-    from mapsd.linux.host import open_process  # noqa: PLC0415  (our own /proc is believed)
+    from mapsd.linux.elsewhere.host import open_process  # noqa: PLC0415  (our own /proc is believed)
     return open_process(pid, host)
 
 

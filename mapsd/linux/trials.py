@@ -9,11 +9,11 @@ from mapsd.linux import shows, syscalls
 from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.linux.buildid import LiveBuildIds
 from mapsd.linux.capabilities import Capabilities
+from mapsd.linux.elsewhere.pidnamespace import numbers_as_ours
 from mapsd.linux.files import opened
 from mapsd.linux.machine import LiveMachine
 from mapsd.linux.ownoverlay import Own
 from mapsd.linux.pageframes import PAGE
-from mapsd.linux.pidnamespace import numbers_as_ours
 from mapsd.linux.procfs import ProcFs
 from mapsd.model import HERE, Host, Mount, Refused
 from mapsd.parse import pagemap

@@ -119,7 +119,7 @@ _ANOTHER = Refused("the iterator saw another mapping at these addresses")
 
 
 def _numbers_alike(host: Host) -> bool:
-    from mapsd.linux.pidnamespace import numbers_as_ours  # noqa: PLC0415  (the iterator tests our own /proc)
+    from mapsd.linux.elsewhere.pidnamespace import numbers_as_ours  # noqa: PLC0415  (the iterator tests our own /proc)
     return numbers_as_ours(host.procfs)
 
 

@@ -5,7 +5,7 @@ import textwrap
 from mapsd.demo import MODE, Scene, Story, build
 from mapsd.light import Iterator
 from mapsd.linux.capabilities import NUMBERS
-from mapsd.linux.claims import Claims, Opened
+from mapsd.linux.demo.claims import Claims, Opened
 from mapsd.model import Answer
 from mapsd.views.render import confidence, escaped, printable
 

@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import Callable
 
-from mapsd.linux.authority import Authority, Peer
+from mapsd.linux.rights.authority import Authority, Peer
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p

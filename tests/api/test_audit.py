@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from mapsd.errors import UsageError
-from mapsd.linux.authority import Peer
+from mapsd.linux.rights.authority import Peer
 from mapsd.model import ProcessFacts
 from mapsd_api.asker.identity import Identity
 from mapsd_api.records import audit

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from mapsd.linux.authority import Peer
+from mapsd.linux.rights.authority import Peer
 from tests.api.test_serve import Running, connected
 from tests.cli.command import CHECKOUT
 from tests.conftest import missing

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from mapsd.linux.authority import Peer
+from mapsd.linux.rights.authority import Peer
 from mapsd_api.asker.guard import PRECAUTIONS, Guard
 from mapsd_api.asker.identity import NOBODY, Identity
 from mapsd_api.asker.peer import Connection

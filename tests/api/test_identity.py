@@ -6,7 +6,7 @@ import pwd
 import pytest
 
 from mapsd.errors import UsageError
-from mapsd.linux.authority import Peer
+from mapsd.linux.rights.authority import Peer
 from mapsd_api.asker.identity import NOBODY, Identity, of_peer, of_token
 
 GROUP = 600

@@ -9,7 +9,7 @@ import pytest
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mapsd.linux.authority import Peer
+from mapsd.linux.rights.authority import Peer
 from mapsd_api.answers.outgoing import PIECE, Outgoing
 from mapsd_api.asker.identity import Identity
 

@@ -14,7 +14,7 @@ import pytest
 
 from mapsd.errors import NoAuthority
 from mapsd.linux import syscalls
-from mapsd.linux.authority import Peer
+from mapsd.linux.rights.authority import Peer
 from mapsd_api.asker import peer
 from mapsd_api.asker.peer import Connection, Home, home, peer_of
 from mapsd_api.connection.connections import Limits

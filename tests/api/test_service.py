@@ -6,7 +6,7 @@ import pytest
 
 from mapsd import Session
 from mapsd.errors import AccessDenied, KernelLacks, MapsdError, ParseError, ProcessGone, UsageError
-from mapsd.linux.authority import Peer
+from mapsd.linux.rights.authority import Peer
 from mapsd.model import ProcessAnswer, ProcessFacts
 from mapsd_api.answers.problems import Problem, as_object
 from mapsd_api.asker.identity import Identity

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from mapsd.linux import credentials
+from mapsd.linux.rights import credentials
 from mapsd_api.listening import activation, sockets, tcpsocket, unixsocket
 from mapsd_api.listening.listener import Listener, NotListening
 from mapsd_api.listening.sockets import opened

@@ -9,8 +9,8 @@ import pytest
 
 from mapsd import Session
 from mapsd.errors import MapsdError
-from mapsd.linux import authority
-from mapsd.linux.authority import Peer
+from mapsd.linux.rights import authority
+from mapsd.linux.rights.authority import Peer
 from mapsd.model import DeviceId
 from mapsd_api.answers.problems import KINDS, Problem, busy, of_failure
 from mapsd_api.asker.identity import Identity

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from mapsd.errors import ParseError
-from mapsd.linux.authority import Peer
+from mapsd.linux.rights.authority import Peer
 from mapsd.model import Answer, Backing, DeviceId, ProcessAnswer, ProcessFacts, Vma
 from mapsd.parse import stat
 from mapsd_api import schemas

@@ -17,9 +17,9 @@ import pytest
 from mapsd.cli import demo as command
 from mapsd.demo import BUILDS, GREET, QUIET, File, Scene, Story
 from mapsd.errors import NoContainer
-from mapsd.linux.claims import Claims, Opened
-from mapsd.linux.contained import OVERLAY, USER_MAP, USER_NAMESPACE, Failed
-from mapsd.linux.nocontainer import error_of
+from mapsd.linux.demo.claims import Claims, Opened
+from mapsd.linux.demo.contained import OVERLAY, USER_MAP, USER_NAMESPACE, Failed
+from mapsd.linux.demo.nocontainer import error_of
 from mapsd.model import Answer, Backing, DeviceId, Evidence, Vma
 from mapsd.views.demotext import lines
 from tests.cli.command import BOUND, MAPSD, NOBODY, until

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from mapsd.errors import NoAuthority
-from mapsd.linux import credentials, disguise, numbers, syscalls
-from mapsd.linux.authority import CHUNK, Authority, OwnAuthority, Peer, established
-from mapsd.linux.disguise import asked_as
+from mapsd.linux import numbers, syscalls
+from mapsd.linux.rights import credentials, disguise
+from mapsd.linux.rights.authority import CHUNK, Authority, OwnAuthority, Peer, established
+from mapsd.linux.rights.disguise import asked_as
 from tests.conftest import missing
 from tests.overlay.child import told
 from tests.seccomp import Forbidden, forbid

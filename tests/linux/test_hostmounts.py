@@ -1,6 +1,6 @@
 """A machine's mounts as a bind of its root shows them: mountinfo in, our ids and what is not the same out."""
 
-from mapsd.linux.hostmounts import bound, is_root
+from mapsd.linux.elsewhere.hostmounts import bound, is_root
 from mapsd.parse import mountinfo
 
 MACHINE = b"""\

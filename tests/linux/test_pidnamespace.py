@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mapsd.linux.pidnamespace import numbers_as_ours
+from mapsd.linux.elsewhere.pidnamespace import numbers_as_ours
 
 
 @pytest.mark.parametrize(("status", "alike"), [

@@ -5,7 +5,7 @@ import pwd
 from typing import NamedTuple
 
 from mapsd.errors import UsageError
-from mapsd.linux.authority import Peer
+from mapsd.linux.rights.authority import Peer
 from mapsd_api.listening.listener import Kind
 
 

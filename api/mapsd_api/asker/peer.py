@@ -13,9 +13,9 @@ import struct
 from typing import NamedTuple
 
 from mapsd.errors import NoAuthority
-from mapsd.linux.authority import Peer
+from mapsd.linux.elsewhere.pidnamespace import numbers_as_ours
 from mapsd.linux.files import opened, unless_exhausted
-from mapsd.linux.pidnamespace import numbers_as_ours
+from mapsd.linux.rights.authority import Peer
 from mapsd_api.listening.listener import Kind
 
 _SO_PEERGROUPS, _SO_PEERPIDFD = 59, 77  # include/uapi/asm-generic/socket.h: Linux 4.13, 6.5

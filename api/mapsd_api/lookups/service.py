@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol, TypeVar
 
 from mapsd.errors import AccessDenied, MapsdError, ProcessGone
-from mapsd.linux.authority import Peer
 from mapsd.linux.files import unless_exhausted
+from mapsd.linux.rights.authority import Peer
 from mapsd.model import ProcessFacts
 from mapsd_api.answers.problems import Problem, of_failure
 from mapsd_api.asker.identity import Identity

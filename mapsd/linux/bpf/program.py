@@ -7,9 +7,9 @@ from mapsd.errors import ParseError
 from mapsd.light import TYPE_CHECKING, Iterator
 from mapsd.linux import ownoverlay
 from mapsd.linux.bpf import bpf, skeleton
+from mapsd.linux.elsewhere.pidnamespace import numbers_as_ours
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.ownoverlay import Own
-from mapsd.linux.pidnamespace import numbers_as_ours
 from mapsd.model import Refused, Vma
 from mapsd.parse import maps
 

@@ -3,7 +3,7 @@
 import os
 from typing import Self
 
-from mapsd.linux import credentials
+from mapsd.linux.rights import credentials
 
 
 class Sample:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from mapsd.linux import credentials
+from mapsd.linux.rights import credentials
 
 BROKEN = 70  # EX_SOFTWARE: a thread with another's credentials must not go on
 Found = TypeVar("Found")

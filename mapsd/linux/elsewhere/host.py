@@ -4,8 +4,8 @@ import os
 
 from mapsd.errors import NoHost
 from mapsd.linux import syscalls
+from mapsd.linux.elsewhere.hostroot import HostRoot
 from mapsd.linux.files import opened
-from mapsd.linux.hostroot import HostRoot
 from mapsd.model import HERE, Host
 
 _PROC_ROOT_INO = 1  # include/linux/proc_ns.h

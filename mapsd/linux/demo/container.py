@@ -11,8 +11,8 @@ import tempfile
 
 from mapsd.errors import NoContainer, ProcessGone
 from mapsd.light import TYPE_CHECKING, Iterator, NamedTuple
-from mapsd.linux.contained import INHERITED, READY, Change, Failed, during, live, told, understood
-from mapsd.linux.nocontainer import error_of
+from mapsd.linux.demo.contained import INHERITED, READY, Change, Failed, during, live, told, understood
+from mapsd.linux.demo.nocontainer import error_of
 
 if TYPE_CHECKING:
     from types import TracebackType

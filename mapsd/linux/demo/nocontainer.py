@@ -4,7 +4,7 @@ import errno
 import os
 
 from mapsd.errors import NoContainer
-from mapsd.linux.contained import OVERLAY, USER_NAMESPACE, Failed
+from mapsd.linux.demo.contained import OVERLAY, USER_NAMESPACE, Failed
 
 _FORBIDDEN = frozenset({errno.EPERM, errno.EACCES})
 _USERS = "/proc/sys/user/max_user_namespaces"

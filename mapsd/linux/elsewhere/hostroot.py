@@ -7,8 +7,8 @@ import stat
 from mapsd.errors import NoHost
 from mapsd.light import Sequence
 from mapsd.linux import syscalls
+from mapsd.linux.elsewhere.hostmounts import HostMounts, bound, is_root
 from mapsd.linux.files import facts, opened
-from mapsd.linux.hostmounts import HostMounts, bound, is_root
 from mapsd.linux.pathnames import LINKS, names
 from mapsd.model import Host, Mount
 from mapsd.parse import mountinfo

@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from mapsd.errors import NoAuthority
-from mapsd.linux import credentials, syscalls
-from mapsd.linux.disguise import asked_as
+from mapsd.linux import syscalls
 from mapsd.linux.files import opened, unless_exhausted
-from mapsd.linux.sample import Sample
+from mapsd.linux.rights import credentials
+from mapsd.linux.rights.disguise import asked_as
+from mapsd.linux.rights.sample import Sample
 
 CHUNK = 64  # processes that are asked about, and descriptors that are open, before the thread is itself again
 _NOTHING_ELSE = syscalls.RESOLVE_NO_XDEV | syscalls.RESOLVE_NO_SYMLINKS  # what was bound over a file there is no answer

@@ -1,0 +1,1 @@
+"""A container of our own, and what everybody says of it."""

@@ -1,0 +1,1 @@
+"""A machine that is seen from inside a container."""

@@ -1,0 +1,1 @@
+"""Who may see what: one thread asks the kernel as somebody else."""
