@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.api.running import Answer, Daemon, connected, received
+from tests.api.running import Answer, Daemon, Held, connected, received
 from tests.cli.command import child
 
 PAGE = 4096
@@ -50,6 +50,14 @@ def asking(daemon: Daemon, *targets: str) -> Iterator[list[socket.socket]]:
         for one, target in zip(made, targets, strict=True):
             one.sendall(request(target, "Connection: close"))
         yield made
+
+
+def warmed(daemon: Daemon) -> Held:
+    """Return what a daemon holds when all of its workers have what they keep."""
+    targets = [f"/v1/processes/{os.getpid()}/mappings?address={number:#x}" for number in range(16)]
+    for _ in range(2):
+        all_at_once(daemon, *targets)
+    return daemon.held()
 
 
 def all_at_once(daemon: Daemon, *targets: str) -> list[Answer]:

@@ -6,15 +6,17 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.api.test_serve import Running, UnixConnection, connected
-from tests.cli.command import BOUND, MAPSD, until
+from tests.cli.command import BOUND, MAPSD
 
 TOKEN = "0123456789abcdef"
+PATIENCE = 120  # seconds: of a machine that has much else to do
 PROBLEM = "application/problem+json"
 
 
@@ -47,6 +49,18 @@ class Daemon(Running):
     def pid(self) -> int:
         return self.process.pid
 
+    def opened(self) -> int:
+        """Return how many descriptors it has, but for the programs that each worker loads once and keeps."""
+        return sum(not link.startswith("anon_inode:bpf") for link in self.links())
+
+    def links(self) -> list[str]:
+        """Return what its descriptors are of."""
+        found = []
+        for name in os.listdir(f"/proc/{self.pid}/fd"):
+            with suppress(FileNotFoundError):
+                found.append(os.readlink(f"/proc/{self.pid}/fd/{name}"))
+        return sorted(found)
+
     def answer(self, target: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
         """Return the answer to one request on a connection of its own; `_` in a header's name is a hyphen."""
         with closing(UnixConnection(self.path)) as asking:
@@ -74,7 +88,7 @@ class Daemon(Running):
         try:
             until(lambda: self.opened() <= before.descriptors)
         except AssertionError as error:
-            raise AssertionError(f"{before.descriptors} descriptors, now {self.opened()}") from error
+            raise AssertionError(f"{before.descriptors} descriptors, now {self.links()}") from error
 
     def metric(self, name: str) -> float:
         """Return the value of one series, as it is written: name and labels."""
@@ -87,6 +101,14 @@ class Daemon(Running):
     def complaints(self) -> list[dict]:
         """Return what the log says of failures."""
         return [line for line in self.said if line.get("level", "error") not in {"info", "warning"}]
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for something that another process does, without keeping it from it."""
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, "never became true"
+        time.sleep(0.01)
 
 
 def asked(asking: http.client.HTTPConnection, target: str, method: str = "GET", body: bytes | None = None,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.crowd import all_at_once, asking, is_busy, large, request
+from tests.api.crowd import all_at_once, asking, is_busy, large, request, warmed
 from tests.api.running import BOUND, Daemon, UnixConnection, asked, connected, daemon, until
 from tests.cli.command import child
 from tests.conftest import missing
@@ -60,7 +60,7 @@ def rests(served: Daemon) -> bool:
 
 
 def test_who_takes_nothing_keeps_neither_the_others_nor_the_memory(served, tmp_path):
-    before = served.held()
+    before = warmed(served)
     with large(tmp_path) as pid:
         # Each of them 15 MB, and with what is made of it on the way several times that.
         forms = ["", "?files=true", "?fields=start", "?fields=end,state", "?proof=lookup"]
@@ -83,7 +83,7 @@ def test_who_takes_slowly_gets_all_of_it(served, tmp_path):
 
 @pytest.mark.parametrize("target", ["/mappings", "/fds", "/mappings?files=true", "/explain?path=/"])
 def test_who_is_gone_before_the_answer_comes_leaves_nothing(served, tmp_path, target):
-    before = served.held()
+    before = warmed(served)
     with large(tmp_path) as pid:
         with asking(served, *[f"/v1/processes/{pid}{target}"] * TIMES):
             pass
@@ -92,7 +92,7 @@ def test_who_is_gone_before_the_answer_comes_leaves_nothing(served, tmp_path, ta
 
 
 def test_who_is_gone_in_the_middle_of_an_answer_leaves_nothing(served, tmp_path):
-    before = served.held()
+    before = warmed(served)
     with large(tmp_path) as pid:
         for accept in ("application/json", "application/x-ndjson"):
             for _ in range(3):
@@ -106,7 +106,7 @@ def test_who_is_gone_in_the_middle_of_an_answer_leaves_nothing(served, tmp_path)
 
 @pytest.mark.parametrize("target", ["/v1/processes", "/v1/processes?states=true"])
 def test_who_is_gone_in_the_middle_of_lines_leaves_nothing(served, target):
-    before = served.held()
+    before = warmed(served)
     for _ in range(TIMES // 4):
         with connected(served.path) as one:
             one.sendall(request(target, "Accept: application/x-ndjson"))
@@ -116,7 +116,7 @@ def test_who_is_gone_in_the_middle_of_lines_leaves_nothing(served, target):
 
 
 def test_who_is_gone_in_the_middle_of_a_stream_leaves_nothing(served):
-    before = served.held()
+    before = warmed(served)
     for _ in range(TIMES):
         with connected(served.path) as one:
             one.sendall(request(f"/v1/events?pid={os.getpid()}"))
@@ -127,7 +127,7 @@ def test_who_is_gone_in_the_middle_of_a_stream_leaves_nothing(served):
 
 def test_without_descriptors_it_says_busy_and_recovers(tmp_path):
     with daemon(tmp_path, before=("prlimit", "--nofile=40:40"), ends=False) as served:
-        before = served.held()
+        before = warmed(served)
         answers = all_at_once(served, *[f"{OF_US}/mappings"] * 60)
         assert all(answer.status == 200 or is_busy(answer) for answer in answers)
         assert any(map(is_busy, answers))
@@ -147,7 +147,7 @@ def test_a_full_disk_costs_lines_of_the_audit_and_nothing_else(tmp_path):
     with daemon(tmp_path, audit=disk / "audit", ends=False, before=(
             "unshare", "--mount", "--propagation=private", "sh", "-ec", script, "sh", str(disk))) as served:
         theirs = Path(f"/proc/{served.pid}/root{disk}")
-        before = served.held()
+        before = warmed(served)
         while not served.metric("mapsd_audit_lines_lost_total"):
             assert served.answer("/v1/processes/1").status == 200
         full = (theirs / "audit").read_bytes()
