@@ -1,14 +1,20 @@
 """Filesystems whose server never answers, mounted where a lookup may pass: it must not wait for them."""
 
+import errno
 import os
 import signal
 
 import pytest
 
+from mapsd.linux.machine import LiveMachine
+from mapsd.linux.procfs import ProcFs
 from tests.hostile.cli import cli
 from tests.hostile.scenes import overlay
 from tests.hostile.servers import server_of, silent_server
+from tests.overlay import older
+from tests.overlay.child import told
 from tests.overlay.target import Target
+from tests.seccomp import forbid
 
 
 @pytest.mark.parametrize("over", ["dir", "dir/deep"])
@@ -65,3 +71,19 @@ def test_a_mapped_file_whose_server_has_stopped_is_answered(base, mapper, stoppe
     assert (found["kind"], found["backing"]) == ("file", None), found
     assert found["state"] in {"current", "unknown"}, found
     assert stopped or found["state"] == "current", found
+
+
+def test_before_linux_5_3_a_silent_server_is_told_from_one_that_answers_too(base):
+    """There are no pidfds: see pidfd_open(2)."""
+    (base / "silent").mkdir()
+
+    def opens(path) -> str:
+        forbid(older.PIDFD_OPEN)
+        try:
+            os.close(LiveMachine(ProcFs(os.getpid())).open_plainly(bytes(path), os.O_PATH))
+        except OSError as error:
+            return errno.errorcode[error.errno]
+        return "opened"
+    with server_of(base / "served"), silent_server(base / "silent"):
+        assert told(lambda: opens(base / "served/f")) == "opened"
+        assert told(lambda: opens(base / "silent/f")) == "ETIMEDOUT"
