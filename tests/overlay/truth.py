@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import combinations, product
 
-from tests.overlay import census
+from tests.overlay import census, older
 from tests.overlay.capabilities import LACKING, asked_lacking
 from tests.overlay.conftest import asked
 from tests.overlay.files import identity
@@ -28,6 +28,8 @@ def check(scene: Scene, *, inside: bool = False, user: bool = False) -> None:
     wrong += agreement(scene, said)
     for name, numbers in LACKING.items():
         wrong += compare(scene, f"{name}, outside", asked_lacking(pid, numbers), opened)
+    for observer in older.ALWAYS:
+        wrong += compare(scene, older.named(*observer), older.asked_on(pid, *observer), opened)
     for name, numbers in {"root": (), **LACKING}.items() if inside else ():
         found = within(pid, lambda numbers=numbers: answers(pid, numbers), user=user)
         wrong += compare(scene, f"{name}, inside", {int(start): one for start, one in found.items()},
