@@ -150,7 +150,7 @@ def _lower_data(lower: Lower | None, asked: Question) -> Candidates:
     """Return the lower data file: the origin itself, or what a metacopy among the lowers leads to."""
     if lower is None:
         return Candidates(None, None, "unknown", "the lower file was not found", "CAP_DAC_READ_SEARCH")
-    match _is_metacopy(lower.facts, asked):
+    match is_metacopy(lower.facts, asked.overlay, asked.scene):
         case False:
             return Candidates(lower.candidate, None, "unknown", sure=lower.sure, others=lower.others)
         case None:
@@ -170,13 +170,12 @@ def _lower_data(lower: Lower | None, asked: Question) -> Candidates:
             return Candidates(None, None, "unknown", "the lower file's data was not found in the layers")
 
 
-def _is_metacopy(facts: FileFacts, asked: Question) -> bool | None:
-    """Return whether a file holds metadata only, None where its attribute may be hidden."""
+def is_metacopy(facts: FileFacts, overlay: Overlay, scene: Scene) -> bool | None:
+    """Return whether a file of a layer holds metadata only, None where its attribute may be hidden."""
     if any(name == "metacopy" for name, _ in facts.xattrs):
         return True
-    overlay, machine = asked.overlay, asked.scene.machine
-    visible = overlay.options.userxattr or machine.reads_trusted()
-    possible = overlay.options.data or overlay.maybe("metacopy", asked.scene)
+    visible = overlay.options.userxattr or scene.machine.reads_trusted()
+    possible = overlay.options.data or overlay.maybe("metacopy", scene)
     return None if possible and not visible else False
 
 

@@ -1,11 +1,11 @@
 """Overlays where the handle does not decide: older kernels, and overlays whose lower layer is an overlay."""
 
 from mapsd.light import TYPE_CHECKING, Callable
-from mapsd.model import Absent, Backing, Evidence, FileFacts, Layer, Vma
+from mapsd.model import Absent, Backing, Evidence, FileFacts, Layer, Mount, Vma
 from mapsd.ports import ByVma
 from mapsd.resolve import samefs
 from mapsd.resolve.buildid import by_build_ids
-from mapsd.resolve.candidates import NEEDS_FRAMES, candidates
+from mapsd.resolve.candidates import NEEDS_FRAMES, candidates, is_metacopy
 from mapsd.resolve.comparison import NEEDS_PAGE, reason_of
 from mapsd.resolve.finding import Finding, Possible
 from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer, shows
@@ -107,7 +107,8 @@ def by_lookup(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") ->
         [(backing, said)] = same.items()
         return Finding(backing, said.means, agrees, evidence, rule="same", possible=possible)
     silent = all(said.verdict == "silent" for _, said in spoken)
-    if live and silent and len(found) == 1 and overlay.settled and _untouched(overlay, place, resolver.scene):
+    sure = all(_holds_data(piece, overlay, resolver) for piece in pieces if piece)
+    if live and silent and sure and len(found) == 1 and overlay.settled and _untouched(overlay, place, resolver.scene):
         seen = Evidence("lookup", "no layer above has a copy")
         return Finding(found[0].backing, "lookup", True, (*evidence, seen), possible=possible)
     needs = (NEEDS_PAGE if resolver.scene.machine.reads_trusted() else NEEDS_FRAMES,) if verdict == "silent" else ()
@@ -145,10 +146,26 @@ def _untouched(overlay: Overlay, place: Place, scene: Scene) -> bool:
     return shown and isinstance(scene.machine.entry(overlay.upper, place.inner, overlay.prefix), Absent)
 
 
+def _holds_data(piece: Piece, overlay: Overlay, resolver: "Resolver") -> bool:
+    """Return whether a layer's file is known to hold its data itself, in each overlay on the way down."""
+    if is_metacopy(piece.facts, overlay, resolver.scene) is not False:
+        return False
+    mount = _mount_of(piece, resolver.scene)
+    if mount is None or mount.fs_type != OVERLAY:
+        return True
+    inner = resolver.overlay(mount)
+    below = hit(inner.guessed(), inner, inside(mount, piece.facts.path), resolver.scene)
+    return below is None or _holds_data(below, inner, resolver)
+
+
+def _mount_of(piece: Piece, scene: Scene) -> Mount | None:
+    return scene.host.by_id(piece.facts.mount_id) or scene.table.by_id(piece.facts.mount_id)
+
+
 def bottoms(vma: Vma, piece: Piece, resolver: "Resolver") -> list[Candidate]:
     """Return the files that a layer's file may stand for: itself, or those below where the layer is an overlay."""
     scene = resolver.scene
-    mount = scene.host.by_id(piece.facts.mount_id) or scene.table.by_id(piece.facts.mount_id)
+    mount = _mount_of(piece, scene)
     if mount is None or mount.fs_type != OVERLAY:
         return [in_layer(piece, scene)]
     inner = resolver.overlay(mount)
