@@ -316,3 +316,13 @@ def test_a_connection_of_whom_nothing_can_be_found_out_is_told_to_come_again(mon
         made, said = ask(addresses["unix"])
         made.close()
         assert b" 503 " in said
+
+
+@pytest.mark.parametrize("built_for_5_3", [True, False])
+def test_before_linux_6_5_a_peer_is_known_by_its_number_or_not_at_all(monkeypatch, built_for_5_3):
+    monkeypatch.setattr("mapsd_api.asker.peer._SO_PEERPIDFD", 9999)  # no kernel has it
+    if not built_for_5_3:
+        monkeypatch.delattr(os, "pidfd_open")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert peer_of(ours, home()).foreign is not built_for_5_3

@@ -105,6 +105,8 @@ def _pidfd(connection: socket.socket, pid: int) -> int:
     except OSError as error:
         if error.errno != errno.ENOPROTOOPT:
             raise
+        if not hasattr(os, "pidfd_open"):
+            raise OSError(errno.ENOSYS, "this Python was built for Linux before 5.3") from error
         # Before Linux 6.5 the process may have ended, and another have its number: its namespaces are then taken for
         # the peer's. Ids and groups are the peer's all the same.
         return os.pidfd_open(pid)
