@@ -194,22 +194,27 @@ def test_the_status_is_the_lookup_s(sleeper, tmp_path):
 
 
 def interruptible(where: Path, body: str) -> dict[str, str]:
-    """Return an environment with a pager in Python, whose reads go on after an interrupt."""
+    """Return an environment with a pager in Python, which says that it is ready, waits for an interrupt and goes on."""
     path = where / "patient.py"
+    # An interrupt that comes between `ready` and the wait is not lost: it stays pending.
     path.write_text("import signal, sys\n"
-                    "signal.signal(signal.SIGINT, lambda *_: print('interrupted', flush=True))\n"
+                    "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n"
+                    "def ready():\n"
+                    "    print('ready', flush=True)\n"
+                    "    signal.sigwait({signal.SIGINT})\n"
+                    "    print('interrupted', flush=True)\n"
                     f"{body}\nprint('left', flush=True)\n")
     return {**PLAIN, "MAPSD_PAGER": f"{sys.executable} {path}"}
 
 
 def test_an_interrupt_is_the_pager_s_while_it_shows_everything(sleeper, tmp_path):
-    patient = interruptible(tmp_path, "sys.stdin.read()\nprint('ready', flush=True)\nopen('/dev/tty').readline()")
+    patient = interruptible(tmp_path, "sys.stdin.read()\nready()\nopen('/dev/tty').readline()")
     shown = on_terminal(sleeper, environment=patient, keys=[(b"ready", b"\x03"), (b"interrupted", b"\n")])
     assert (shown.status, shown.lines[-1], shown.errors) == (0, "left", "")
 
 
 def test_an_interrupt_while_processes_are_asked_ends_the_command_after_the_pager(tmp_path):
-    patient = interruptible(tmp_path, "sys.stdin.readline()\nprint('ready', flush=True)\n"
+    patient = interruptible(tmp_path, "sys.stdin.readline()\nready()\n"
                                       "open('/dev/tty').readline()\nsys.stdin.read()")
     keys = [(b"ready", b"\x03"), (b"interrupted", b"\n")]
     shown = on_terminal("--all", "--output-all", environment=patient, keys=keys)
