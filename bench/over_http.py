@@ -114,7 +114,7 @@ def timed(ask: Callable[[], object], began: float) -> float:
 
 
 def paced(path: str, target: str, seconds: float) -> list[float]:
-    """Return the seconds of each question, from the moment at which it was due."""
+    """Return the seconds of each question."""
     found: list[float] = []
     threads = [threading.Thread(target=pace, args=(path, target, number, seconds, found)) for number in range(CLIENTS)]
     for thread in threads:
@@ -130,8 +130,10 @@ def pace(path: str, target: str, number: int, seconds: float, found: list[float]
     end = due + seconds
     with closing(Client(path, target)) as client:
         while due < end:
-            time.sleep(max(0.0, due - time.perf_counter()))
-            found.append(timed(client.ask, due))
+            early = due - time.perf_counter()
+            time.sleep(max(0.0, early))
+            # Whoever had to wait for the answer before waits from the moment on at which the next one was due.
+            found.append(timed(client.ask, time.perf_counter() if early > 0 else due))
             due += period
 
 

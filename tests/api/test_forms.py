@@ -10,7 +10,7 @@ from mapsd.model import Answer, DeviceId, ProcessAnswer, ProcessFacts, Vma
 from mapsd.views.render import as_json, moment
 from mapsd_api.answers import forms
 from mapsd_api.answers.fragments import PROCESSES, Fragments
-from mapsd_api.answers.responses import unless_known, wants_lines
+from mapsd_api.answers.responses import tagged, unless_known, wants_lines
 from tests.cli.command import child, mapped
 
 HOSTILE = b'x"mappings": []\\\n\xff'
@@ -38,8 +38,9 @@ def test_texts_that_were_kept_make_the_same_json_as_one_dump_of_all(answer):
     fragments = Fragments()
     for one in (answer, answer, hostile(), answer._replace(mappings=answer.mappings[2:]), hostile(), answer,
                 answer._replace(mappings=())):
-        assert fragments.whole(one) == json.dumps(as_json(one))
-        assert fragments.lines(one).splitlines() == [json.dumps(part) for part in forms.one_by_one(as_json(one))]
+        assert fragments.whole(one).body.decode() == json.dumps(as_json(one))
+        parts = forms.one_by_one(as_json(one))
+        assert fragments.lines(one).decode().splitlines() == [json.dumps(part) for part in parts]
 
 
 def test_texts_are_kept_of_a_bounded_number_of_processes():
@@ -50,14 +51,22 @@ def test_texts_are_kept_of_a_bounded_number_of_processes():
 
 
 def test_texts_are_kept_of_a_bounded_number_of_mappings(monkeypatch):
-    monkeypatch.setattr("mapsd_api.answers.fragments.MAPPINGS", 3)
+    monkeypatch.setattr("mapsd_api.answers.fragments.MAPPINGS", 5)
     fragments = Fragments()
-    for pid in (1, 2, 3):
-        fragments.whole(hostile(pid)._replace(mappings=tuple(hostile().mappings[0]._replace(build_id=word)
-                                                             for word in (b"a", b"b"))))
-    assert list(fragments._of) == [3]
-    fragments.whole(hostile(4))
+    for pid in (1, 2, 3, 4):
+        fragments.whole(hostile(pid))
     assert list(fragments._of) == [3, 4]
+
+
+def test_texts_of_answers_that_are_the_same_ones_are_not_made_again(answer, monkeypatch):
+    fragments, made = Fragments(), []
+    monkeypatch.setattr("mapsd_api.answers.fragments.mapping_object", lambda one: made.append(one) or {"n": len(made)})
+    first = fragments.whole(answer)
+    assert fragments.whole(answer) == first
+    assert made == list(answer.mappings)
+    changed = answer.mappings[1]._replace(reason="another")
+    fragments.whole(answer._replace(mappings=(answer.mappings[0], changed, *answer.mappings[2:])))
+    assert made == [*answer.mappings, changed]
 
 
 def test_mappings_of_one_file_are_one_entry_with_the_place_of_each(answer):
@@ -92,14 +101,24 @@ def test_lines_are_the_object_without_its_list_and_then_the_list(answer):
 
 
 def test_an_answer_that_the_asker_has_is_not_sent_again_whenever_it_was_made():
-    first = unless_known(request(), b'{"as_of": "2026-01-01T00:00:00.000Z", "a": 1}', "2026-01-01T00:00:00.000Z")
+    body, then = b'{"as_of": "2026-01-01T00:00:00.000Z", "a": 1}', "2026-01-01T00:00:00.000Z"
+    first = unless_known(request(), tagged(body, then))
     tag = first.headers["etag"]
-    later = b'{"as_of": "2026-01-01T00:00:09.000Z", "a": 1}', "2026-01-01T00:00:09.000Z"
+    body, later = b'{"as_of": "2026-01-01T00:00:09.000Z", "a": 1}', "2026-01-01T00:00:09.000Z"
     for said in (f'"x", {tag}', tag.removeprefix("W/")):
-        again = unless_known(request(if_none_match=said), *later)
+        again = unless_known(request(if_none_match=said), tagged(body, later))
         assert (again.status_code, again.body, again.headers["etag"]) == (304, b"", tag)
-    other = unless_known(request(if_none_match=tag), later[0].replace(b"1}", b"2}"), later[1])
+    other = unless_known(request(if_none_match=tag), tagged(body.replace(b"1}", b"2}"), later))
     assert (other.status_code, other.body) == (200, b'{"as_of": "2026-01-01T00:00:09.000Z", "a": 2}')
+
+
+def test_the_tag_of_an_answer_is_of_all_but_its_time(answer):
+    fragments = Fragments()
+    tag = fragments.whole(answer).tag
+    assert fragments.whole(answer._replace(as_of=answer.as_of + 1)).tag == tag
+    for other in (answer._replace(mappings=answer.mappings[1:]), answer._replace(release="another"),
+                  answer._replace(mappings=(answer.mappings[0]._replace(reason="another"), *answer.mappings[1:]))):
+        assert fragments.whole(other).tag != tag
 
 
 def test_the_time_of_an_answer_is_the_first_text_that_can_be_it(answer):

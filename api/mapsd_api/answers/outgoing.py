@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mapsd_api.answers.problems import Problem, as_response, busy
 
-PIECE = 1 << 16  # bytes: answers that are no longer are not counted
+PIECE = 1 << 18  # bytes: usual answers are no longer, and they are not counted
 ALL = 256 << 20  # bytes; one user has at most half of them
 _SHARE = 2
 _Key = tuple[Hashable, int]

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -24,25 +25,39 @@ def whole(body: bytes, media_type: str = "application/json") -> Response:
     return Response(body, media_type=media_type)
 
 
-def unless_known(request: Request, body: bytes, as_of: str = "") -> Response:
-    """Return JSON as a response, or 304 where the asker has the same already. See RFC 9110, 13.1.2.
+class Text(NamedTuple):
+    """JSON, and the tag of all of it but the time that it has: in that alone two may differ and be the same.
 
-    *as_of* is the time that the JSON has, in which alone two answers may differ and be the same.
+    The tag is empty where nobody asks whether it is the same.
     """
-    tag = f'W/"{_digest(body, json.dumps(as_of).encode() if as_of else b"")}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    known = {word.strip().removeprefix("W/") for word in request.headers.get("if-none-match", "").split(",")}
-    if known & {tag.removeprefix("W/"), "*"}:
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
+
+    body: bytes
+    tag: str = ""
 
 
-def _digest(body: bytes, stamp: bytes) -> str:
+def tagged(body: bytes, as_of: str = "") -> Text:
+    """Return JSON that has a time with its tag."""
     # No text before it can be the same: a name has 15 bytes, and a path begins with a slash.
+    stamp = json.dumps(as_of).encode() if as_of else b""
     at, view = body.index(stamp), memoryview(body)
-    found = blake2b(view[:at], digest_size=16)
-    found.update(view[at + len(stamp):])
-    return found.hexdigest()
+    return Text(body, tag_of(view[:at], view[at + len(stamp):]))
+
+
+def tag_of(*parts: bytes | memoryview) -> str:
+    """Return the tag of what the parts are together."""
+    found = blake2b(digest_size=16)
+    for part in parts:
+        found.update(part)
+    return f'W/"{found.hexdigest()}"'
+
+
+def unless_known(request: Request, text: Text) -> Response:
+    """Return JSON as a response, or 304 where the asker has the same already. See RFC 9110, 13.1.2."""
+    headers = {"ETag": text.tag, "Cache-Control": "private, no-cache"}
+    known = {word.strip().removeprefix("W/") for word in request.headers.get("if-none-match", "").split(",")}
+    if known & {text.tag.removeprefix("W/"), "*"}:
+        return Response(status_code=304, headers=headers)
+    return Response(text.body, headers=headers, media_type="application/json")
 
 
 def lines(found: Iterable[JsonObject]) -> Response:

@@ -15,7 +15,7 @@ from mapsd.errors import MapsdError
 from mapsd_api.asker.tokens import Tokens
 from mapsd_api.connection.connections import Limits
 from mapsd_api.connection.server import Door, Protocols, Server
-from mapsd_api.life import descriptors, logs
+from mapsd_api.life import descriptors, logs, memory
 from mapsd_api.life.notify import Notifier
 from mapsd_api.listening import tls
 from mapsd_api.listening.sockets import opened
@@ -49,6 +49,7 @@ def serve(read: Callable[[], Settings], make: Make, protocols: Callable[[Setting
     *make* and *protocols* are called once, before there is any thread. Raises MapsdError where nothing can be served.
     """
     logs.to_stderr()
+    memory.give_back()
     settings = read()
     notifier = Notifier(environ)
     tokens, context = _tokens(settings), tls.context(settings)
@@ -99,6 +100,7 @@ class _Daemon:
         self._server.bound(Limits(settings.connections), settings.drain)
 
     def _started(self) -> None:
+        memory.settle()
         _log.info("listening", extra={"fields": {"addresses": [one.address for one in self._door.listeners]}})
         self._warn()
         self._notifier.ready(f"listening at {self._at}")

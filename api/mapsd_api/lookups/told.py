@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from mapsd.model import ProcessFacts
 from mapsd.views.render import JsonObject
+from mapsd_api.answers.responses import Text
 from mapsd_api.asker.identity import Identity
 from mapsd_api.lookups.service import OfProcess, Service
 from mapsd_api.lookups.worker import Worker
@@ -20,8 +21,12 @@ class Told(NamedTuple):
     """Whom an answer is about, and its text; None where nothing of it was meant."""
 
     process: ProcessFacts
-    body: bytes | None
-    as_of: float = 0.0
+    text: Text | None
+
+    @property
+    def body(self) -> bytes:
+        """Return the text's bytes, none where there is none."""
+        return b"" if self.text is None else self.text.body
 
 
 def told(service: Service, identity: Identity, operation: str, pid: int, ask: Callable[[Worker], Found],
@@ -29,5 +34,5 @@ def told(service: Service, identity: Identity, operation: str, pid: int, ask: Ca
     """Return what a process is asked, as JSON in a *form*. Raises Problem; *key* says what the two depend on."""
     def question(worker: Worker) -> Told:
         found = ask(worker)
-        return Told(found.process, json.dumps(form(found)).encode())
-    return service.ask(identity, operation, pid, question, operation, *key).body or b""
+        return Told(found.process, Text(json.dumps(form(found)).encode()))
+    return service.ask(identity, operation, pid, question, operation, *key).body

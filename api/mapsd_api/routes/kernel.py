@@ -8,7 +8,7 @@ from mapsd.errors import MapsdError
 from mapsd.views.doctor import as_json as as_object
 from mapsd_api import schemas
 from mapsd_api.answers.problems import of_failure
-from mapsd_api.answers.responses import unless_known
+from mapsd_api.answers.responses import tagged, unless_known
 from mapsd_api.routes.asked import Answering, problems
 
 router = APIRouter(tags=["daemon"])
@@ -18,6 +18,6 @@ router = APIRouter(tags=["daemon"])
 def examine_kernel(request: Request, daemon: Answering) -> Response:
     """Say what the kernel shows, which means of proof work for the daemon, which do not, and why."""
     try:
-        return unless_known(request, json.dumps(as_object(daemon.examination.found())).encode())
+        return unless_known(request, tagged(json.dumps(as_object(daemon.examination.found())).encode()))
     except (MapsdError, OSError) as error:
         raise of_failure(error) from error

@@ -16,7 +16,7 @@ from mapsd_api import schemas
 from mapsd_api.answers import forms
 from mapsd_api.answers.fragments import Fragments
 from mapsd_api.answers.problems import Problem
-from mapsd_api.answers.responses import NDJSON, unless_known, wants_lines, whole
+from mapsd_api.answers.responses import NDJSON, Text, tagged, unless_known, wants_lines, whole
 from mapsd_api.lookups.told import Told, told
 from mapsd_api.lookups.worker import Worker
 from mapsd_api.routes.asked import LINES, OF_PROCESS, Address, Answering, Asker, Meant, OfMeans, Pid, exact_path
@@ -61,13 +61,15 @@ class MappingsAsked(OfMeans):
             return answer
         return answer._replace(mappings=tuple(one for one in answer.mappings if all(meets(one) for meets in wanted)))
 
-    def text(self, answer: ProcessAnswer, fragments: Fragments, *, lined: bool) -> str:
+    def text(self, answer: ProcessAnswer, fragments: Fragments, *, lined: bool) -> Text:
         """Return an answer in the form that is wanted: JSON, or lines of it."""
         selected = self.selected(answer)
         if selected is answer and not self.files and not self.fields:
-            return fragments.lines(answer) if lined else fragments.whole(answer)
+            return Text(fragments.lines(answer)) if lined else fragments.whole(answer)
         found = (forms.files if self.files else forms.mappings)(selected, frozenset(self.fields))
-        return "".join(f"{json.dumps(one)}\n" for one in forms.one_by_one(found)) if lined else json.dumps(found)
+        if lined:
+            return Text("".join(f"{json.dumps(one)}\n" for one in forms.one_by_one(found)).encode())
+        return tagged(json.dumps(found).encode(), moment(answer.as_of))
 
 
 def _known(words: list[str], every: tuple[str, ...], what: str) -> list[str]:
@@ -85,18 +87,17 @@ def list_mappings(request: Request, pid: Pid, asked: Annotated[MappingsAsked, Qu
     lined = wants_lines(request)
     found = _told(daemon, asker, "list_mappings", pid, asked,
                   lambda answer: asked.text(answer, daemon.fragments, lined=lined), lined)
-    body = found.body or b""
-    return whole(body, NDJSON) if lined else unless_known(request, body, moment(found.as_of))
+    return whole(found.body, NDJSON) if lined or found.text is None else unless_known(request, found.text)
 
 
 @router.get("/mappings/{address}/explain", operation_id="explain_mapping", response_model=schemas.Explanation)
 def explain_mapping(pid: Pid, address: Address, asked: Meant, daemon: Answering, asker: Asker) -> Response:
     """Explain how the answer about the mapping that holds an address was reached, step by step."""
-    def form(answer: ProcessAnswer) -> str | None:
+    def form(answer: ProcessAnswer) -> Text | None:
         kept = _meant(answer, [int(address, 16)])
-        return json.dumps(as_object(kept)) if kept.mappings else None
+        return Text(json.dumps(as_object(kept)).encode()) if kept.mappings else None
     found = _told(daemon, asker, "explain_mapping", pid, asked, form, int(address, 16))
-    if found.body is None:
+    if found.text is None:
         # Said here: by now it is known that the asker may see the process.
         raise Problem("no-mapping", f"{pid}: no mapping holds {address}")
     return whole(found.body)
@@ -121,8 +122,8 @@ def explain_mappings(pid: Pid, asked: Annotated[ExplanationsAsked, Query()], dae
     if not wanted:
         raise Problem("invalid", "an address or a path is needed")
     found = _told(daemon, asker, "explain_mappings", pid, asked,
-                  lambda answer: json.dumps(as_object(_meant(answer, wanted))))
-    return whole(found.body or b"")
+                  lambda answer: Text(json.dumps(as_object(_meant(answer, wanted))).encode()))
+    return whole(found.body)
 
 
 @router.post("/addresses", operation_id="locate_addresses", response_model=schemas.AddressesLocated)
@@ -148,12 +149,11 @@ def _place(one: Located, places: dict[int, int]) -> JsonObject:
 
 
 def _told(daemon: Answering, asker: Asker, operation: str, pid: int, asked: OfMeans,
-          form: Callable[[ProcessAnswer], str | None], *key: Hashable) -> Told:
+          form: Callable[[ProcessAnswer], Text | None], *key: Hashable) -> Told:
     def question(worker: Worker) -> Told:
         answer = worker.by(asked.proof).lookup(pid, asked.thread)
         daemon.metrics.answered(answer.mappings)
-        text = form(answer)
-        return Told(answer.process, None if text is None else text.encode(), answer.as_of)
+        return Told(answer.process, form(answer))
     return daemon.service.ask(asker, operation, pid, question, operation, asked.model_dump_json(), *key)
 
 
