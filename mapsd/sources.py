@@ -165,3 +165,22 @@ class Observed(Protocol):
 
 
 Source = Callable[[int, int | None], Observed]  # opens a process, or a thread of it
+
+
+class Tree(Protocol):
+    """The files below one directory, which nothing in it leads out of: a store, a container's root, a dead host's disk.
+
+    Paths are relative to it; symbolic links are followed as if it were the root.
+    """
+
+    def read(self, path: bytes, limit: int) -> bytes | Absent | Refused:
+        """Return a regular file's bytes, Refused where it has more than *limit* or is no regular file."""
+
+    def listed(self, path: bytes) -> Sequence[bytes] | Absent | Refused:
+        """Return the names in a directory, in order, Refused where they are too many."""
+
+    def entry(self, path: bytes) -> Found:
+        """Return what a path is; a symbolic link at its end is not followed."""
+
+    def link(self, path: bytes) -> bytes | Absent | Refused:
+        """Return the text of a symbolic link."""
