@@ -34,7 +34,8 @@ class Session:
         kept = None
         if keep and proof == "auto":
             from mapsd.answer.kept import Kept  # noqa: PLC0415  (a single lookup keeps nothing)
-            kept = Kept()
+            from mapsd.linux import processes  # noqa: PLC0415  (as above)
+            kept = Kept(processes.there)
         self._live = Live(host, numbered=frame_numbers)
         self._asking = Asking(checked(proof), self._live, kept)
 

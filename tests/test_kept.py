@@ -26,3 +26,16 @@ def remembered(children: int) -> list[int]:
 def test_what_was_asked_about_longest_ago_is_forgotten(monkeypatch, name, bound, left):
     monkeypatch.setattr(kept, name, bound)
     assert remembered(4) == left
+
+
+def test_what_has_ended_is_forgotten_when_another_process_is_asked_about():
+    with Session(keep=True) as session, child(lambda: None) as lasting:
+        with child(lambda: None) as ended:
+            session.lookup(ended)
+            session.lookup(lasting)
+        session.lookup(lasting)
+        known = session._asking.kept
+        assert b"/proc/%d" % ended in known._processes
+        with child(lambda: None) as another:
+            session.lookup(another)
+            assert {*known._processes} == {*known._texts} == {b"/proc/%d" % pid for pid in (lasting, another)}

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from mapsd import Session, __version__
 from mapsd.linux.doctor import examined
 from mapsd.linux.elsewhere.host import host
-from mapsd.linux.processes import running
+from mapsd.linux.processes import running, there
 from mapsd.linux.rights.authority import established
 from mapsd.model import Host, ProcessAnswer
 from mapsd_api.answers.fragments import Fragments
@@ -87,7 +87,7 @@ class _Assembly:
         """Return the application and what the daemon does with it."""
         daemon = Daemon(self._service, Roster(self._service, self._plain.pids, ours=_users_are_theirs(self._host)),
                         Listings(), self._watcher, self._metrics, Examination(partial(examined, self._host)),
-                        Fragments(), self._settings.page_size, self._ready)
+                        Fragments(self._there), self._settings.page_size, self._ready)
         app = CountedRequests(create_app(daemon, self._lifespan), self._metrics)
         return Application(Guard(app, lambda: self._settings, self._owner), self._reload, self._drain)
 
@@ -103,6 +103,9 @@ class _Assembly:
     def _running(self) -> Iterator[Running]:
         for pid, line in running(self._host):
             yield Running(pid, line.start_time, line.name)
+
+    def _there(self, pid: int) -> bool:
+        return there(b"%b/%d" % (self._host.procfs, pid))
 
     def _look(self, identity: Identity, pid: int) -> ProcessAnswer:
         return self._service.look(identity, pid, lambda worker: worker.by("auto").lookup(pid), "lookup", "auto", None)

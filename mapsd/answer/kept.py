@@ -2,7 +2,7 @@
 
 import time
 
-from mapsd.light import NamedTuple, Sequence
+from mapsd.light import Callable, NamedTuple, Sequence
 from mapsd.linux.live import LiveAttempt
 from mapsd.linux.witness import Names, Witness, Witnesses, names_of, steady
 from mapsd.model import Answer, Mount, Refused, Vma
@@ -36,8 +36,9 @@ class _Process(NamedTuple):
 class Kept:
     """The last answers about the last processes that were asked about."""
 
-    def __init__(self) -> None:
-        """Know nothing."""
+    def __init__(self, there: Callable[[bytes], bool]) -> None:
+        """Know nothing; *there* says whether a directory of a process is still there."""
+        self._there = there
         self._processes: dict[bytes, _Process] = {}
         self._texts: dict[bytes, Text] = {}
 
@@ -58,15 +59,22 @@ class Kept:
         return Recollection(found.known if same and found is not None else {}, attempt)
 
     def keep(self, path: bytes, reading: object, machine: Machine, found: dict[Vma, Known]) -> None:
-        """Keep what was found of a process; those asked about longest ago are forgotten."""
+        """Keep what was found of a process; those asked about longest ago are forgotten, and those that have ended."""
         before = self._processes.pop(path, None)
         if before is not None and (before.reading, before.mounts) == (reading, machine.mounts()):
             merged = before.known | found
             # What is not mapped any more goes when it has become much.
             found = found if len(merged) > 2 * len(found) + _SPARE else merged
         self._processes[path] = _Process(reading, machine.mounts(), found)
+        if before is None:
+            self._forget_ended()
         while len(self._processes) > PROCESSES:
             self._forget_oldest()
+
+    def _forget_ended(self) -> None:
+        for path in [path for path in self._texts.keys() | self._processes.keys() if not self._there(path)]:
+            self._processes.pop(path, None)
+            self._texts.pop(path, None)
 
     def _forget_oldest(self) -> None:
         oldest = next(iter(self._processes))

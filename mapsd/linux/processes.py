@@ -27,3 +27,8 @@ def running(host: Host = HERE) -> Iterator[tuple[int, Stat]]:
             continue
         finally:
             process.close()
+
+
+def there(path: bytes) -> bool:
+    """Return whether a process's directory, or a thread's, is still there: it goes when the process is reaped."""
+    return os.path.exists(path)

@@ -35,7 +35,7 @@ def request(**headers: str) -> Request:
 
 
 def test_texts_that_were_kept_make_the_same_json_as_one_dump_of_all(answer):
-    fragments = Fragments()
+    fragments = Fragments(there)
     for one in (answer, answer, hostile(), answer._replace(mappings=answer.mappings[2:]), hostile(), answer,
                 answer._replace(mappings=())):
         assert fragments.whole(one).body.decode() == json.dumps(as_json(one))
@@ -43,8 +43,24 @@ def test_texts_that_were_kept_make_the_same_json_as_one_dump_of_all(answer):
         assert fragments.lines(one).decode().splitlines() == [json.dumps(part) for part in parts]
 
 
+def there(_pid):
+    return True
+
+
+def test_texts_of_processes_that_have_ended_are_forgotten_when_another_is_asked_about():
+    living = {1, 2, 3}
+    fragments = Fragments(living.__contains__)
+    for pid in (1, 2, 3):
+        fragments.whole(hostile(pid))
+    living.remove(2)
+    fragments.whole(hostile(3))
+    assert list(fragments._of) == [1, 2, 3]
+    fragments.whole(hostile(4))
+    assert list(fragments._of) == [1, 3, 4]
+
+
 def test_texts_are_kept_of_a_bounded_number_of_processes():
-    fragments = Fragments()
+    fragments = Fragments(there)
     for pid in range(1, 2 * PROCESSES):
         fragments.whole(hostile(pid))
     assert len(fragments._of) == PROCESSES
@@ -52,14 +68,14 @@ def test_texts_are_kept_of_a_bounded_number_of_processes():
 
 def test_texts_are_kept_of_a_bounded_number_of_mappings(monkeypatch):
     monkeypatch.setattr("mapsd_api.answers.fragments.MAPPINGS", 5)
-    fragments = Fragments()
+    fragments = Fragments(there)
     for pid in (1, 2, 3, 4):
         fragments.whole(hostile(pid))
     assert list(fragments._of) == [3, 4]
 
 
 def test_texts_of_answers_that_are_the_same_ones_are_not_made_again(answer, monkeypatch):
-    fragments, made = Fragments(), []
+    fragments, made = Fragments(there), []
     monkeypatch.setattr("mapsd_api.answers.fragments.mapping_object", lambda one: made.append(one) or {"n": len(made)})
     first = fragments.whole(answer)
     assert fragments.whole(answer) == first
@@ -113,7 +129,7 @@ def test_an_answer_that_the_asker_has_is_not_sent_again_whenever_it_was_made():
 
 
 def test_the_tag_of_an_answer_is_of_all_but_its_time(answer):
-    fragments = Fragments()
+    fragments = Fragments(there)
     tag = fragments.whole(answer).tag
     assert fragments.whole(answer._replace(as_of=answer.as_of + 1)).tag == tag
     for other in (answer._replace(mappings=answer.mappings[1:]), answer._replace(release="another"),

@@ -2,7 +2,7 @@
 
 import json
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mapsd.model import Answer, ProcessAnswer
@@ -34,8 +34,9 @@ class _Known(NamedTuple):
 class Fragments:
     """Texts of the last answers about the last processes."""
 
-    def __init__(self) -> None:
-        """Know nothing."""
+    def __init__(self, there: Callable[[int], bool]) -> None:
+        """Know nothing; *there* says whether a process is still there."""
+        self._there = there
         self._of: dict[int, _Known] = {}
 
     def whole(self, answer: ProcessAnswer) -> Text:
@@ -63,7 +64,8 @@ class Fragments:
 
     def _keep(self, pid: int, known: _Known) -> None:
         # Each step is one of the interpreter's, so that other threads see the old texts or the new ones.
-        self._of.pop(pid, None)
+        if self._of.pop(pid, None) is None:
+            self._forget_ended()
         self._of[pid] = known
         kept = list(self._of.items())
         left = sum(len(one.mappings) for _, one in kept)
@@ -72,6 +74,11 @@ class Fragments:
                 break
             self._of.pop(other, None)
             left -= len(one.mappings)
+
+    def _forget_ended(self) -> None:
+        for pid in list(self._of):
+            if not self._there(pid):
+                self._of.pop(pid, None)
 
 
 def _made(mappings: tuple[Answer, ...], before: _Known | None) -> _Known:
