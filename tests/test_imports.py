@@ -47,7 +47,7 @@ def test_a_form_needs_no_other_form(checkout, tmp_path, words, needed):
     assert FACES & imported(checkout, tmp_path, "lookup", "self", *words) == needed
 
 
-RARE = {"bisect", "select", "mapsd.answer.located", "mapsd.linux.namespaces", "mapsd.linux.pathnames",
+RARE = {"bisect", "select", "mapsd.answer.located", "mapsd.linux.namespaces", "mapsd.pathnames",
         "mapsd.linux.processes", "mapsd.linux.statmount", "mapsd.linux.stepwise"}
 
 

@@ -10,7 +10,7 @@ import stat
 
 from mapsd.linux import syscalls
 from mapsd.linux.files import mount_id, opened
-from mapsd.linux.pathnames import LINKS, PATH_MAX
+from mapsd.pathnames import LINKS, PATH_MAX
 from mapsd.model import DeviceId
 
 HELD = 64  # directories above the present one that are held open: `..` leads back so far

@@ -9,7 +9,7 @@ from mapsd.light import Sequence
 from mapsd.linux import syscalls
 from mapsd.linux.elsewhere.hostmounts import HostMounts, bound, is_root
 from mapsd.linux.files import facts, opened
-from mapsd.linux.pathnames import LINKS, names
+from mapsd.pathnames import LINKS, names
 from mapsd.model import Host, Mount
 from mapsd.parse import mountinfo
 
