@@ -13,6 +13,8 @@ from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.overlays import Overlay
 from mapsd.resolve.scene import Place, Scene
 
+_SEVERAL_TREES = frozenset({b"btrfs", b"bcachefs"})  # each subvolume numbers its files by itself
+
 
 def pair(vma: Vma, overlay: Overlay, place: Place, scene: Scene) -> Candidates | None:
     """Return the lower file that a live mapping's file began as and its upper copy, None where they are not both known.
@@ -28,6 +30,25 @@ def pair(vma: Vma, overlay: Overlay, place: Place, scene: Scene) -> Candidates |
     copy = Candidate(backing_of(upper.facts, upper.layer, scene), _ref(upper))
     return Candidates(in_layer(lower, scene), copy, "yes", unlinked=unlinked_upper(overlay, scene), sure=False,
                       settled=overlay.settled)
+
+
+def began_upper(vma: Vma, overlay: Overlay, place: Place, scene: Scene) -> Candidate | None:
+    """Return the upper file that a live mapping's file began as and still is, None where that is not known.
+
+    The file that an overlay's file began as is in use as long as that is mapped, and its number is no other file's.
+    Where metadata may be copied up alone, the number can be that of a copy that had no data yet.
+    """
+    if place.verdict != "live" or place.inner is None or place.facts is None or not _on_one(overlay):
+        return None
+    if overlay.upper is None or not overlay.settled or overlay.options.data or overlay.maybe("metacopy", scene):
+        return None
+    found = scene.machine.entry(overlay.upper, place.inner, overlay.prefix)
+    if not isinstance(found, FileFacts) or found.kind != "file" or "metacopy" in dict(found.xattrs):
+        return None
+    backing = backing_of(found, overlay.layers[0], scene)
+    if {found.inode, place.facts.inode} != {vma.inode} or backing.fs_type in _SEVERAL_TREES or not backing.fs_type:
+        return None
+    return Candidate(backing, InLayer(overlay.upper, place.inner))
 
 
 def _on_one(overlay: Overlay) -> bool:

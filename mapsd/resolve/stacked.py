@@ -1,9 +1,10 @@
 """Overlays where the handle does not decide: older kernels, and overlays whose lower layer is an overlay."""
 
 from mapsd.light import TYPE_CHECKING, Callable
-from mapsd.model import Absent, Backing, Evidence, FileFacts, Layer, Mount, Vma
+from mapsd.model import Absent, Backing, Evidence, Layer, Mount, Vma
 from mapsd.ports import ByVma
 from mapsd.resolve import samefs
+from mapsd.resolve.agreement import HeldFile, agreement
 from mapsd.resolve.buildid import by_build_ids
 from mapsd.resolve.candidates import NEEDS_FRAMES, candidates, is_metacopy
 from mapsd.resolve.comparison import NEEDS_PAGE, reason_of
@@ -14,7 +15,7 @@ from mapsd.resolve.lowers import searched
 from mapsd.resolve.means import Said
 from mapsd.resolve.mounts import inside
 from mapsd.resolve.overlays import OVERLAY, Overlay
-from mapsd.resolve.scene import Place, Scene, same_file
+from mapsd.resolve.scene import Place, Scene
 
 if TYPE_CHECKING:
     from mapsd.resolve.vma import Resolver
@@ -30,13 +31,13 @@ def by_kernel_inode(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolve
         return Finding(None, "none", None, (), reason, possible=Possible(layers=overlay.layers))
     seen = Evidence("kernel-inode", f"maps prints the backing file's device {vma.device} and inode {vma.inode}")
     bare = Backing(None, vma.device, vma.inode, mounts[0].fs_type, overlaid=True)
-    backing, facts = _numbered(vma, overlay, place, resolver) or (bare, None)
-    agrees, evidence = _agreement(vma, overlay, place, (backing, facts), resolver)
-    possible = Possible((backing,), layers=overlay.layers)
-    return Finding(backing, "kernel-inode", agrees, (seen, *evidence), possible=possible)
+    held = _numbered(vma, overlay, place, resolver) or HeldFile(bare, None)
+    agrees, evidence = _agreement(vma, overlay, place, held, resolver)
+    possible = Possible((held.backing,), layers=overlay.layers)
+    return Finding(held.backing, "kernel-inode", agrees, (seen, *evidence), possible=possible)
 
 
-def _numbered(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") -> tuple[Backing, FileFacts] | None:
+def _numbered(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") -> HeldFile | None:
     """Return the layer file with the device and inode number of maps, and what its layer shows of it.
 
     Where the name leads, else by a search.
@@ -49,34 +50,19 @@ def _numbered(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") ->
         for piece in filter(None, way()):
             for one in bottoms(vma, piece, resolver):
                 if (one.backing.device, one.backing.inode) == (vma.device, vma.inode):
-                    return one.backing, piece.facts
+                    return HeldFile(one.backing, piece.facts)
     return None
 
 
-def _agreement(vma: Vma, overlay: Overlay, place: Place, held: tuple[Backing, FileFacts | None],
-               resolver: "Resolver") -> tuple[bool | None, tuple[Evidence, ...]]:
-    """Return whether the path opens the mapped data now: by page frame, else by what the upper layer holds."""
+def _agreement(vma: Vma, overlay: Overlay, place: Place, held: HeldFile, resolver: "Resolver") -> tuple[
+        bool | None, tuple[Evidence, ...]]:
+    """Return whether the path opens the mapped data now: by page frame, else by what the layers hold."""
     if place.verdict != "live":
         return None, ()
     said = resolver.means.compare(vma, ByVma(vma.start, vma.end))
     if said.verdict != "silent":
         return said.verdict == "same", (said.about("what the overlay's file reads now"),)
-    backing, facts = held
-    # Under a nested overlay the bottom file's role is the inner overlay's; the outer one's is the first crossed.
-    role = backing.through[0].layer_role if backing.through else backing.layer_role
-    if role is None or facts is None or place.facts is None:
-        return None, ()
-    if not overlay.has_upper():
-        return True, ()
-    if overlay.upper is None or place.inner is None:
-        return None, ()
-    upper = resolver.scene.machine.entry(overlay.upper, place.inner, overlay.prefix)
-    # The overlay shows its real file's ctime: another one is a copy's, which an index may keep under another name.
-    if isinstance(upper, Absent) and role in {"lower", "data"} and facts.changed == place.facts.changed:
-        return True, ()
-    if role == "upper" and same_file(upper, facts):
-        return True, ()
-    return None, ()
+    return agreement(vma, overlay, place, held, resolver.scene)
 
 
 def hit(layers: tuple[Layer, ...], overlay: Overlay, path: bytes | None, scene: Scene) -> Piece | None:
@@ -107,8 +93,16 @@ def by_lookup(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") ->
         [(backing, said)] = same.items()
         return Finding(backing, said.means, agrees, evidence, rule="same", possible=possible)
     silent = all(said.verdict == "silent" for _, said in spoken)
+    began = samefs.began_upper(vma, overlay, place, resolver.scene) if live and silent and verdict == "silent" else None
+    if began is not None:
+        seen = Evidence("lookup", f"an upper file has the inode number {vma.inode}, which an overlay's file has of the "
+                                  "one that it began as")
+        return Finding(began.backing, "lookup", True, (*evidence, seen), possible=possible)
     sure = all(_holds_data(piece, overlay, resolver) for piece in pieces if piece)
-    if live and silent and sure and len(found) == 1 and overlay.settled and _untouched(overlay, place, resolver.scene):
+    # Without an upper layer a name stays what it is, also below what covers it.
+    stays = live or (place.verdict == "covered" and not overlay.has_upper())
+    untouched = overlay.settled and _untouched(overlay, place, resolver.scene)
+    if stays and silent and sure and len(found) == 1 and untouched:
         seen = Evidence("lookup", "no layer above has a copy")
         return Finding(found[0].backing, "lookup", True, (*evidence, seen), possible=possible)
     needs = (NEEDS_PAGE if resolver.scene.machine.reads_trusted() else NEEDS_FRAMES,) if verdict == "silent" else ()

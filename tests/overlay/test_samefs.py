@@ -120,8 +120,16 @@ def test_an_unlinked_and_remade_name_is_another_file(scene):
     for claim in claims:
         claim.state = "replaced"
     claims[-1].gone = True
-    scene.map("plain", scene.top, about="made anew")
+    anew = scene.map("plain", scene.top, about="made anew")
     check(scene)
+    # Its number is that of the upper file: there is no other candidate.
+    assert said(scene, anew) == ("current", "lookup")
+    scene.act(lambda: scene.reach("plain").rename(scene.reach("dir/moved")))
+    anew.path, anew.below = scene.named("dir/moved"), "dir/moved"
+    for claim in claims:
+        claim.state = "deleted"
+    check(scene)
+    assert said(scene, anew) == ("current", "lookup")
 
 
 def test_layers_on_two_filesystems_share_no_numbers(lab, mapper):
@@ -131,5 +139,7 @@ def test_layers_on_two_filesystems_share_no_numbers(lab, mapper):
         grounds = [scene.stack.enter_context(kernel.filesystem("tmpfs", scene.base / name)) for name in ("one", "two")]
         layers(scene, grounds[0] / "l1", grounds[0] / "l2", grounds[1] / "u")
         claims = written(scene, "plain")
+        scene.act(lambda: fill(scene.reach("new"), "new"))
+        claims.append(scene.map("new", scene.top, about="an upper file"))
         check(scene)
         assert all(said(scene, claim) == ("unknown", "none") for claim in claims)
