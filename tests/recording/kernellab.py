@@ -248,6 +248,10 @@ class Machine:
             return layer.facts._replace(inode=-_number(shown), path=shown, xattrs=xattrs)
         if any(path.startswith(above + b"/") and one.get("error") in _ABSENT for above, one in known):
             return Absent()
+        if not marked and any(below.startswith(path + b"/") and one.get("error") == "ENOENT" for below, one in known):
+            # Missing, or a directory that hides nothing: other files give ENOTDIR, marks were noted, and no directory
+            # is a link.
+            return Absent()
         return LOST
 
     def search(self, *_: object) -> Sequence[tuple[bytes, FileFacts]]:

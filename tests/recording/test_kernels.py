@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import MAPSD
+from tests.recording.lacking import lacking
+from tests.recording.recorded import processes
 
 KERNELS = Path(__file__).with_name("kernels")
 NAMES = sorted(path.name.removesuffix(".rec.xz") for path in KERNELS.glob("*.rec.xz"))
@@ -21,15 +23,39 @@ agreement = defaultdict(Counter)  # printed at the end of a run
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def kernel(request, tmp_path_factory):
+def release(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def kernel(release, tmp_path_factory):
     """Return each case with mapsd's answer about its mapping."""
-    recording = tmp_path_factory.mktemp("kernel") / request.param
-    recording.write_bytes(lzma.decompress((KERNELS / f"{request.param}.rec.xz").read_bytes()))
+    recording = tmp_path_factory.mktemp("kernel") / release
+    recording.write_bytes(unpacked(f"{release}.rec"))
+    return answered(recording, json.loads(unpacked(f"{release}.truth")))
+
+
+@pytest.fixture(scope="module")
+def holes(kernel, release):
+    """Return for each case what its recording lacks."""
+    return lacked(unpacked(f"{release}.rec").decode(), [case for case, _ in kernel])
+
+
+def unpacked(name):
+    return lzma.decompress((KERNELS / f"{name}.xz").read_bytes())
+
+
+def answered(recording, cases):
     told = subprocess.run([MAPSD, "lookup", "--all", "--ndjson", "--from", recording], capture_output=True, check=True)
     answers = {(answer["process"]["pid"], int(one["start"], 16)): one for answer in map(
         json.loads, told.stdout.splitlines()) for one in answer["mappings"]}
-    cases = json.loads(lzma.decompress((KERNELS / f"{request.param}.truth.xz").read_bytes()))
     return [(case, answers[case["pid"], case["start"]]) for case in cases]
+
+
+def lacked(text, cases):
+    found = {(pid, vma.start): lacking(process, vma) for pid, process in processes(text).items()
+             for vma in process.vmas()}
+    return [found[case["pid"], case["start"]] for case in cases]
 
 
 def verdicts(case, answer):
@@ -62,14 +88,41 @@ def _backing(told, case):
     return "right" if same else f"{told['device']} {told['inode']}, not {device} {inode}"
 
 
-def test_nothing_is_wrong(kernel, request):
-    for case, answer in kernel:
-        agreement[request.node.callspec.params["kernel"]].update(
-            f"{question} {verdict if verdict in {'right', 'unknown'} else 'wrong'}"
-            for question, verdict in verdicts(case, answer).items())
-    wrong = [(case["combination"], case["label"], question, verdict) for case, answer in kernel
-             for question, verdict in verdicts(case, answer).items() if verdict not in {"right", "unknown"}]
-    assert wrong == []
+def test_nothing_is_wrong(kernel):
+    assert wrong(kernel) == []
+
+
+def wrong(kernel):
+    return [(case["combination"], case["label"], question, verdict) for case, answer in kernel
+            for question, verdict in verdicts(case, answer).items() if verdict not in {"right", "unknown"}]
+
+
+def test_unknown_is_what_the_recording_lacks_and_nothing_else(kernel, holes, release):
+    agreement[release].update(counted(kernel, holes))
+    assert differing(kernel, holes) == []
+
+
+def counted(kernel, holes):
+    """Return how many questions were answered in which way, and what was lacking."""
+    counts = Counter()
+    for (case, answer), lacks in zip(kernel, holes, strict=True):
+        for question, verdict in verdicts(case, answer).items():
+            lacking = verdict == "unknown" and bool(lacks[question])
+            told = "lacking" if lacking else verdict if verdict in {"right", "unknown"} else "wrong"
+            counts[f"{question} {told}"] += 1
+            if lacking:
+                counts[question, lacks[question]] += 1
+    return counts
+
+
+def differing(kernel, holes):
+    """Return what is unknown although nothing is lacking, and what is known although something is.
+
+    The latter was not established by anything that the rules say.
+    """
+    return [(case["combination"], case["label"], question, verdict, lacks[question])
+            for (case, answer), lacks in zip(kernel, holes, strict=True)
+            for question, verdict in verdicts(case, answer).items() if (verdict == "unknown") != bool(lacks[question])]
 
 
 def test_what_is_unknown_says_why(kernel):
@@ -85,10 +138,10 @@ def test_a_backing_file_that_maps_shows_is_known(kernel):
     assert [case["label"] for case, answer in shown if verdicts(case, answer)["backing"] != "right"] == []
 
 
-def test_a_name_is_known_where_the_mount_of_the_file_is(kernel, request):
+def test_a_name_is_known_where_the_mount_of_the_file_is(kernel, release):
     """Before Linux 5.8 statx has no mount ids; 6.8 and 6.12 print the inner name of a nested file."""
     unknown = {case["combination"] for case, answer in kernel if verdicts(case, answer)["path"] == "unknown"}
-    if request.node.callspec.params["kernel"].startswith("4."):
+    if release.startswith("4."):
         assert len(unknown) > 6
     else:
         assert unknown <= {"nested"}
