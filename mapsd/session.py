@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mapsd.answer.located import Located
+    from mapsd.model.containers import Contained, Container, ImageLayers
     from mapsd.model.layers import ProcessLayers, Which
     from mapsd.model.open import OpenAnswer
 
@@ -86,6 +87,23 @@ class Session:
         """
         from mapsd.answer.name import which  # noqa: PLC0415  (a lookup needs none of it)
         return which(pid, path, thread, self._live)
+
+    def container(self, pid: int, thread: int | None = None) -> "Contained":
+        """Return the container that a process is in, told by the files of its engine, which need not run.
+
+        Uncontained and Unidentified are answers as well. Raises ProcessGone, AccessDenied and ParseError.
+        """
+        from mapsd.answer.container import container  # noqa: PLC0415  (a lookup needs none of it)
+        return container(pid, thread, self._live)
+
+    def image_layers(self, container: "Container") -> "ImageLayers":
+        """Return the layers of a container's image; of(layer path of an answer's backing file) finds one."""
+        from mapsd.engines.stores import image_layers  # noqa: PLC0415  (as above)
+        beside = self._live.beside()
+        try:
+            return image_layers(container, beside.tree)
+        finally:
+            beside.close()
 
     def who(self, pid: int) -> ProcessFacts:
         """Return who a process is, without what it maps. Raises ProcessGone, AccessDenied and ParseError."""

@@ -14,6 +14,7 @@ from mapsd.linux.vmfiles import LiveVmFiles
 from mapsd.model import HERE, Host
 
 if TYPE_CHECKING:
+    from mapsd.linux.beside import LiveBeside
     from mapsd.linux.descriptors import Descriptors
     from mapsd.linux.remapped import OpenMachine
     from mapsd.model import Refused, Vma
@@ -30,6 +31,11 @@ class Live:
     def __call__(self, pid: int, thread: int | None = None) -> "LiveProcess":
         """Return a process, or *thread* of it. Raises ProcessGone, AccessDenied, NoHost, ParseError."""
         return LiveProcess(pid, thread, self)
+
+    def beside(self) -> "LiveBeside":
+        """Return what is asked of the machine, not of a process; close() it. Raises NoHost."""
+        from mapsd.linux.beside import LiveBeside  # noqa: PLC0415  (a lookup needs none)
+        return LiveBeside(self.host)
 
 
 class LiveProcess:
@@ -111,9 +117,19 @@ class LiveAttempt:
         self.vm_files = LiveVmFiles(self.machine, iterator)
         self.build_ids = LiveBuildIds(self.machine, process.open_maps)
         self.frames = LivePageFrames(self.machine, keep=True, numbered=numbered)
+        self._beside: LiveBeside | None = None
+
+    def beside(self) -> "LiveBeside":
+        """Return what is asked of the machine beside the process."""
+        if self._beside is None:
+            from mapsd.linux.beside import LiveBeside  # noqa: PLC0415  (a lookup needs none)
+            self._beside = LiveBeside(self.machine.process.host)
+        return self._beside
 
     def close(self) -> None:
         """Give the descriptors back."""
+        if self._beside is not None:
+            self._beside.close()
         self.frames.close()
         self.build_ids.close()
         self.machine.close()

@@ -31,14 +31,7 @@ class LiveMachine:
         theirs = process.mounts()
         self._by_handle: dict[tuple[OverlayHandle, tuple[int, ...], str], Found] = {}
         self._defaults: dict[str, bool] = {}
-        self._root = None if process.host.root is None else _root(process.host)
-        if self._root is None:
-            with open("/proc/self/mountinfo", "rb") as file:
-                self._mounts: Sequence[Mount] = mountinfo.parse(file.read())
-            self._view = View(_openat2, self.mounts, b"")
-        else:
-            self._mounts = self._root.mounts
-            self._view = View(self._root.open, self.mounts, self._root.path)
+        self._view, self._mounts, self._root = observer(process.host)
         self._layers = LayerDirs(self._view.open, process.open_named, self._named, self._confirmed)
         self._filesystems = Filesystems(((self._mounts, self._view.open), (theirs, process.open_named)))
 
@@ -187,6 +180,16 @@ class LiveMachine:
                 return self._layers.open_by_handle(near, wanted.handle, flags)
             case ByHandle(wanted):
                 return self._filesystems.open(wanted, flags)
+
+
+def observer(host: Host) -> "tuple[View, Sequence[Mount], HostRoot | None]":
+    """Return the view of whom a machine's files are seen by, its mounts, and the root to be closed. Raises NoHost."""
+    if host.root is None:
+        with open("/proc/self/mountinfo", "rb") as file:
+            mounts = mountinfo.parse(file.read())
+        return View(_openat2, lambda: mounts, b""), mounts, None
+    root = _root(host)
+    return View(root.open, lambda: root.mounts, root.path), root.mounts, root
 
 
 def _openat2(path: bytes, flags: int, resolve: int) -> int:

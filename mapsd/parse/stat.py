@@ -23,6 +23,14 @@ def parse(text: bytes) -> Stat:
         raise ParseError("stat", text, "not a process") from error
 
 
+def parent(text: bytes) -> int:
+    """Return a process's parent, 0 where it has none that its procfs shows. Raises ParseError."""
+    fields = text[text.rfind(b")") + 2:].split()
+    if len(fields) < 2 or not fields[1].isdigit():
+        raise ParseError("stat", text, "not a process")
+    return int(fields[1])
+
+
 def real_uid(status: bytes) -> int:
     """Return the real user id from a text of /proc/PID/status. See proc_pid_status(5)."""
     return _number(status, b"Uid:")

@@ -1,0 +1,218 @@
+"""The container that a process is in: read, decide, read again, until nothing changed in between.
+
+The most reliable key is the directory that holds the upper layer of the process's root: the overlay itself names it,
+and the engine's files say whose it is. What the process or its parents say of themselves only speaks against that.
+"""
+
+from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, read, scene
+from mapsd.engines import lxc, runners, runtimes, stores
+from mapsd.engines.documents import Unread
+from mapsd.light import TYPE_CHECKING, Iterator, Sequence
+from mapsd.model import Absent, Evidence, FileFacts, LayerDir, Mount, Refused
+from mapsd.model.containers import Contained, Container, MountedElsewhere, Uncontained, Unidentified
+from mapsd.parse import cgroup
+from mapsd.resolve.certainty import certainty
+from mapsd.resolve.hostpath import host_path
+from mapsd.resolve.layout import root_mount
+from mapsd.resolve.overlays import OVERLAY, Overlay, build
+from mapsd.resolve.scene import Place, Scene, same_file
+
+if TYPE_CHECKING:
+    from mapsd.sources import Beside, ContainedAttempt, Inhabitant, Inhabitants, Texts
+
+_UNSTEADY = Unidentified("the process's mounts or root changed each time they were read")
+_FUSE = b"fuse.fuse-overlayfs"
+_SEES_ALL = "CAP_SYS_PTRACE"
+
+
+def container(pid: int, thread: int | None, source: "Inhabitants") -> Contained:
+    """Return the container of a process, as its leader or *thread* sees its root.
+
+    Raises ProcessGone, AccessDenied, NoHost, ParseError.
+    """
+    seen = source(pid, thread)
+    try:
+        before = read(seen.process)
+        for _ in range(ATTEMPTS):
+            demand_alive(seen.process, before)
+            found = _answer(seen, before)
+            after = read(seen.process)
+            if after == before:
+                return found
+            before = after
+        return _UNSTEADY
+    finally:
+        seen.close()
+
+
+def _answer(seen: "Inhabitant", reading: Reading) -> Contained:
+    attempt = seen.attempt()
+    try:
+        around = scene(seen, reading, attempt.machine)
+        return _agreed(_identified(around, attempt, seen.process), _hint(seen.process), seen.process.pid, attempt)
+    finally:
+        attempt.close()
+
+
+def _hint(process: "Texts") -> cgroup.Hint | None:
+    return cgroup.hint(cgroup.parse(process.text("cgroup")))
+
+
+def _agreed(found: Contained, hint: cgroup.Hint | None, pid: int, attempt: "ContainedAttempt") -> Contained:
+    """Return what was found, unless the process's group or its conmon name another container."""
+    if not isinstance(found, Container) or found.id is None or found.engine is None:
+        return found
+    told = runners.conmon(attempt.beside().ancestors(pid)) if found.engine in {"podman", "cri-o"} else None
+    if told is not None and told.id != found.id:
+        return Unidentified(f"its root is that of the container {found.id}, its conmon runs {told.id}")
+    if hint is None:
+        return found
+    if hint.id == found.id:
+        return found._replace(evidence=(*found.evidence, Evidence("cgroup", "its control group has the same id")))
+    alike = len(hint.id) == len(found.id) or hint.engine == found.engine
+    return Unidentified(f"its root is that of the container {found.id}, its control group that of {hint.id}"
+                        ) if alike else found
+
+
+def _identified(around: Scene, attempt: "ContainedAttempt", process: "Texts") -> Contained:
+    root = root_mount(around) or _listed(around)
+    if root is None:
+        return Unidentified("the mount of its root is in no mount table that can be read", (_SEES_ALL,))
+    here = next((mount for mount in around.host.all if mount.mount_point == b"/"), None)
+    if here is not None and (here.device, here.root) == (root.device, root.root):
+        return _on_machine(process, attempt.beside())
+    beside = attempt.beside()
+    if _is_same(process, beside, "ns/mnt"):
+        return Uncontained("its root was changed (chroot), but it is in the machine's mount namespace")
+    if root.fs_type == OVERLAY:
+        return _by_overlay(root, around, attempt) or _otherwise(process, beside)
+    if root.fs_type == _FUSE:
+        return _by_server(root, beside)
+    return _by_directory(root, around, beside) or _otherwise(process, beside)
+
+
+def _listed(around: Scene) -> Mount | None:
+    """Return the mount of a root that may not be looked at: a table lists what is below the root, and so one at `/`."""
+    found = [mount for mount in around.table.all if mount.mount_point == b"/"] if around.root_mount is None else []
+    return found[0] if len(found) == 1 else None
+
+
+def _on_machine(process: "Texts", beside: "Beside") -> Contained:
+    if _is_same(process, beside, "ns/pid") is False:
+        return Container(None, evidence=(Evidence("namespaces", "the machine's root, in a pid namespace of its own"),))
+    return Uncontained("its root is the machine's")
+
+
+def _is_same(process: "Texts", beside: "Beside", link: str) -> bool | None:
+    """Return whether the process is in the machine's own namespace of a kind, None where one is hidden."""
+    theirs, ours = process.target(link), beside.first(link)
+    return None if theirs is None or ours is None else theirs == ours
+
+
+def _by_overlay(root: Mount, around: Scene, attempt: "ContainedAttempt") -> Contained | None:
+    overlay = build(root, around)
+    own = _own(overlay, around, attempt)
+    if isinstance(own, Unidentified):
+        return own
+    lowers = [layer.dir.path for layer in overlay.lowers() if layer.dir is not None and layer.dir.mine]
+    role = "upper" if overlay.has_upper() else "topmost"
+    detail = Evidence("layer", f"the {role} layer of its root is this container's in the engine's store")
+    return _in_store(own.path, lowers, attempt.beside(), detail)
+
+
+def _own(overlay: Overlay, around: Scene, attempt: "ContainedAttempt") -> LayerDir | Unidentified:
+    """Return the directory of the topmost layer, which must be the very one that was mounted."""
+    if overlay.has_upper():
+        if overlay.upper is None:
+            return Unidentified("which directory the upper layer of its root is cannot be established",
+                                ("CAP_DAC_READ_SEARCH",))
+        own = overlay.upper
+    else:
+        top = next(iter(overlay.lowers()), None)
+        if top is None or top.dir is None or not certainty(top, overlay, attempt.machine.listed, around).yes:
+            return Unidentified("its root has no upper layer, and which directory the topmost one is cannot be "
+                                "established", ("CAP_DAC_READ_SEARCH",))
+        own = top.dir
+    return _named(own, overlay, around, attempt.beside())
+
+
+def _named(own: LayerDir, overlay: Overlay, around: Scene, beside: "Beside") -> LayerDir | Unidentified:
+    """Return a layer's directory by a name that the observer can use, if need be through another process's root."""
+    if own.mine and own.path:
+        return own
+    for path in _elsewhere(overlay, around, beside):
+        tree = beside.tree(path)
+        found = Absent() if isinstance(tree, Absent | Refused) else tree.entry(b"")
+        if isinstance(found, FileFacts) and same_file(found, own.facts):
+            return own._replace(path=path, mine=True)
+    return Unidentified("the upper layer of its root has no name in any mount namespace that can be looked at",
+                        (_SEES_ALL,))
+
+
+def _elsewhere(overlay: Overlay, around: Scene, beside: "Beside") -> Iterator[bytes]:
+    """Yield what the topmost layer may be called through the roots of processes that have the overlay mounted."""
+    text = overlay.layers[0].text
+    names = [text] if text.startswith(b"/") else [base.rstrip(b"/") + b"/" + text for base in overlay.bases]
+    for one in beside.mounted(overlay.mount.device):
+        yield from (b"%s/%d/root%s" % (around.proc.rpartition(b"/")[0], one.runner.pid, name) for name in names)
+
+
+def _in_store(directory: bytes, lowers: Sequence[bytes], beside: "Beside", detail: Evidence) -> Contained | None:
+    found = stores.container(directory, lowers, beside.tree)
+    if found is None:
+        try:
+            found = lxc.container(directory, beside.tree)
+        except Unread as error:
+            return Unidentified(str(error), (error.needs,) if error.needs else ())
+    return found._replace(evidence=(detail,)) if isinstance(found, Container) else found
+
+
+def _by_server(root: Mount, beside: "Beside") -> Contained:
+    """Return the container whose root a server of FUSE merges: the kernel does not know its layers."""
+    found: dict[bytes, MountedElsewhere] = {}
+    for one in beside.mounted(root.device):
+        for directory in _served(one, beside):
+            found[directory] = one
+    if len(found) != 1:
+        return Unidentified("the server that merges its root cannot be asked for the layers" if not found else
+                            "what merges its root names different layers")
+    directory, one = found.popitem()
+    lowest = _in_store(directory, (), beside, Evidence("fuse-overlayfs", "the server of its root has this container's "
+                                                       "layer on top"))
+    if not isinstance(lowest, Container) or lowest.store is None:
+        return lowest or Unidentified("the layers of its root are no engine's that is known")
+    if beside.owner(lowest.store) != one.runner.uid:
+        return Unidentified("the server of its root is another user's than the store that it names")
+    return lowest
+
+
+def _served(one: MountedElsewhere, beside: "Beside") -> set[bytes]:
+    """Return the upper directories that a mount point and its server's arguments tell of."""
+    found = {upper for server in beside.servers(one.runner.uid, one.mount_point)
+             if (upper := runners.upper_of(server)) is not None}
+    if one.mount_point.endswith(b"/merged"):
+        found.add(one.mount_point.removesuffix(b"merged") + b"diff")
+    return found
+
+
+def _by_directory(root: Mount, around: Scene, beside: "Beside") -> Contained | None:
+    top = around.process.named(b"/")
+    if not isinstance(top, FileFacts):
+        return Unidentified("its root may not be looked at", (_SEES_ALL,))
+    path = host_path(Place("live", None, top, root, inner=root.root.strip(b"/")), around)
+    detail = Evidence("root", "its root is this container's directory")
+    return None if path is None else _in_store(path, (), beside, detail)
+
+
+def _otherwise(process: "Texts", beside: "Beside") -> Contained:
+    """Return the container that no store has: one of a runtime alone, of systemd-nspawn, or of nobody that is known."""
+    space = process.target("ns/mnt")
+    for state in runtimes.states(beside.tree):
+        if space is not None and beside.process(state.pid) == (state.started, space):
+            detail = Evidence("runtime", f"{state.runtime} made its mount namespace for this container")
+            return Container(state.runtime, state.id, state.id, evidence=(detail,))
+    machine = runners.nspawn(beside.ancestors(process.pid))
+    if machine is not None:
+        return machine._replace(evidence=(Evidence("parent", "a systemd-nspawn of root's is above it"),))
+    return Container(None, evidence=(Evidence("namespaces", "a root and a mount namespace of its own"),),
+                     reason="no engine's store or state is known that it is in")

@@ -1,0 +1,136 @@
+"""Docker's own store, before its containerd store: the directory that `docker info` calls Docker Root Dir.
+
+    DRIVER/ID/diff                                the files of a layer; ID-init is the container's own as well
+    image/DRIVER/layerdb/mounts/CONTAINER/        mount-id (its ID above), parent (the chain id of the top layer)
+    image/DRIVER/layerdb/sha256/CHAIN/            diff, cache-id (its ID above), parent
+    image/DRIVER/imagedb/content/sha256/IMAGE     the image's configuration
+    image/DRIVER/repositories.json                names and registries' digests of images
+    containers/CONTAINER/config.v2.json           the container
+
+See layer/filestore.go, image/fs.go and reference/store.go of moby. With userns-remap all of it is below UID.GID/.
+"""
+
+from mapsd.engines.documents import (
+    Fields,
+    Unread,
+    content,
+    document,
+    documents,
+    is_digest,
+    is_name,
+    line,
+    names,
+    optional,
+)
+from mapsd.engines.image import LAYERS, Configuration, Kept, chain_ids, configuration, layers
+from mapsd.engines.place import Doubts, Place
+from mapsd.light import TYPE_CHECKING, Iterator
+from mapsd.model.containers import Container, ImageLayers
+
+if TYPE_CHECKING:
+    from mapsd.sources import Tree
+
+_BY_DIGEST = "image/%s/distribution/v2metadata-by-diffid/sha256/%s"
+
+
+def container(tree: "Tree", place: Place) -> Container:
+    """Return the container whose own layer is at a place. Raises Unread."""
+    mounts, doubts = f"image/{place.driver}/layerdb/mounts".encode(), Doubts()
+    found = [name.decode("ascii", "replace") for name in names(tree, mounts)
+             if doubts.tried(line, tree, mounts + b"/" + name + b"/mount-id") == place.key]
+    if len(found) != 1 or not is_name(found[0]):
+        raise Unread(mounts, doubts.reason or f"{len(found) or 'no'} containers have the layer {place.key}")
+    return described(tree, found[0])._replace(store=place.store, driver=place.driver, key=place.key)
+
+
+def described(tree: "Tree", identity: str) -> Container:
+    """Return what the container's own file says of it. Raises Unread."""
+    path = f"containers/{identity}/config.v2.json".encode()
+    fields, doubts = document(content(tree, path), path), Doubts()
+    if fields.raw("ID") != identity:
+        raise Unread(path, "it is another container's")
+    name, image = doubts.tried(fields.text, "Name"), doubts.tried(lambda: fields.fields("Config").text("Image"))
+    image_id = fields.raw("Image")
+    driver = fields.raw("Driver")
+    found = Container("docker", identity, name.removeprefix("/") if name else None, image,
+                      image_id if is_digest(image_id) else None)
+    if is_name(driver):
+        found = doubts.tried(_with_repositories, tree, found, driver, doubts) or found
+    return found._replace(reason=doubts.reason)
+
+
+def _with_repositories(tree: "Tree", found: Container, driver: str, doubts: Doubts) -> Container:
+    """Return a container with what the names of images say: which of them are its image's by now."""
+    path = f"image/{driver}/repositories.json".encode()
+    text = optional(tree, path)
+    if text is None:
+        return found
+    named = dict(_references(document(text, path).fields("Repositories")))
+    own = {name for name, image_id in named.items() if image_id == found.image_id}
+    digests = {name.rpartition("@")[2] for name in own if "@" in name}
+    digest = digests.pop() if len(digests) == 1 else None
+    if digest is None or not is_digest(digest):
+        doubts.add("the image has no digest of one registry: it was built or loaded here, or pulled from several")
+        digest = None
+    if found.image is not None and named.get(found.image, found.image_id) != found.image_id:
+        doubts.add("the image's name stands for another image by now")
+    return found._replace(image_digest=digest)
+
+
+def _references(repositories: Fields) -> Iterator[tuple[str, str]]:
+    for repository in repositories.names():
+        references = repositories.fields(repository)
+        yield from ((name, references.raw(name)) for name in references.names())
+
+
+def image_layers(tree: "Tree", found: Container) -> ImageLayers:
+    """Return the layers of a container's image. Raises Unread."""
+    doubts, base = Doubts(), b"%s/%s" % ((found.store or b"").rstrip(b"/"), found.driver.encode())
+    kept = [Kept(b"%s/%s/diff" % (base, cache.encode()), diff_id,
+                 doubts.tried(_registry_digest, tree, found.driver, diff_id))
+            for diff_id, cache in reversed(list(_chain(tree, found)))]
+    made, reason = layers(kept, doubts.tried(_configuration, tree, found))
+    doubts.add(reason)
+    return ImageLayers(made, doubts.reason)
+
+
+def _configuration(tree: "Tree", found: Container) -> Configuration:
+    image = found.image_id or ""
+    path = f"image/{found.driver}/imagedb/content/sha256/{image[7:]}".encode()
+    if not is_digest(image):
+        raise Unread(path, "the container's image is not known")
+    return configuration(content(tree, path), image, path)
+
+
+def _chain(tree: "Tree", found: Container) -> Iterator[tuple[str, str]]:
+    """Yield diff id and directory of each layer, the topmost first. Raises Unread where they do not form a chain."""
+    database = f"image/{found.driver}/layerdb"
+    path = f"{database}/mounts/{found.id}/parent".encode()
+    parent = optional(tree, path)
+    chain = None if parent is None else line(tree, path)
+    met: list[tuple[str, str]] = []
+    while chain is not None:
+        if not is_digest(chain) or len(met) >= LAYERS:
+            raise Unread(path, "the chain of the image's layers has no end")
+        at = f"{database}/sha256/{chain[7:]}/".encode()
+        diff_id, cache = line(tree, at + b"diff"), line(tree, at + b"cache-id")
+        if not is_name(cache) or not is_digest(diff_id):
+            raise Unread(at + b"cache-id", "a layer's name or digest has a form that nobody knows")
+        met.append((chain, diff_id))
+        yield diff_id, cache
+        path = at + b"parent"
+        chain = None if optional(tree, path) is None else line(tree, path)
+    if chain_ids([diff_id for _, diff_id in reversed(met)]) != [name for name, _ in reversed(met)]:
+        raise Unread(path, "the names of the layers are not made of their digests")
+
+
+def _registry_digest(tree: "Tree", driver: str, diff_id: str) -> str | None:
+    """Return the digest that registries know a layer by, None where there is none, or several are."""
+    path = (_BY_DIGEST % (driver, diff_id[7:])).encode()
+    text = optional(tree, path)
+    if text is None:
+        return None
+    digests = {one.raw("Digest") for one in documents(text, path)}
+    only = digests.pop() if len(digests) == 1 else None
+    return only if is_digest(only) else None
+

@@ -1,0 +1,173 @@
+"""containers/storage, the store of Podman, CRI-O and Buildah: the directory that `podman info` calls graphRoot.
+
+    DRIVER/LAYER/diff                         the files of a layer
+    DRIVER-containers/containers.json         id, names, image, layer, metadata; also volatile-containers.json
+    DRIVER-layers/layers.json                 id, parent, diff-digest; also volatile-layers.json
+    DRIVER-images/images.json                 id, names, digest
+    DRIVER-images/IMAGE/=BASE64               big data: what the image's configuration is called is its digest
+
+See containers.go, layers.go and images.go of containers/storage; the metadata are Podman's (libpod/storage.go) or
+CRI-O's (internal/storage/runtime.go). Layers and images may be in further stores (additionalimagestores of
+containers-storage.conf(5)).
+"""
+
+from base64 import b64encode
+
+from mapsd.engines.documents import Fields, Unread, content, document, documents, is_digest, is_name, optional
+from mapsd.engines.image import LAYERS, Configuration, Kept, configuration, layers
+from mapsd.engines.libpod import pod_of
+from mapsd.engines.place import Doubts, Place
+from mapsd.light import TYPE_CHECKING, Iterator, NamedTuple, Sequence
+from mapsd.model.containers import Container, ImageLayers
+
+if TYPE_CHECKING:
+    from mapsd.sources import Tree
+
+
+class Store(NamedTuple):
+    """One store: its directory, and the files below it."""
+
+    path: bytes
+    tree: "Tree"
+
+
+def container(stores: Sequence[Store], place: Place) -> Container:
+    """Return the container whose own layer is at a place of the first store. Raises Unread."""
+    tree = stores[0].tree
+    listed = _all(tree, f"{place.driver}-containers", "containers")
+    found = [one for one in listed if one.raw("layer") == place.key]
+    if len(found) != 1 or not is_name(found[0].raw("id")):
+        raise Unread(f"{place.driver}-containers/containers.json".encode(),
+                     f"{len(found) or 'no'} containers have the layer {place.key}")
+    return _described(found[0], listed, stores, place)
+
+
+def _described(found: Fields, listed: list[Fields], stores: Sequence[Store], place: Place) -> Container:
+    doubts, where = Doubts(), f"{place.driver}-containers/containers.json".encode()
+    metadata = doubts.tried(_metadata, found, where) or Fields({}, where)
+    engine = _engine(found, metadata)
+    names = doubts.tried(lambda: [name for name in found.listed("names") if isinstance(name, str)]) or []
+    made = Container(engine, found.raw("id"), None, doubts.tried(metadata.text, "image-name"),
+                     store=place.store, driver=place.driver, key=place.key,
+                     others=tuple(store.path for store in stores[1:]))
+    made = made._replace(name=doubts.tried(_name, engine, metadata, names, where))
+    made = _with_pod(made, metadata, listed, stores[0].tree, doubts)
+    made = _with_image(made, found.raw("image"), stores, doubts)
+    return made._replace(reason=doubts.reason)
+
+
+def _metadata(found: Fields, where: bytes) -> Fields:
+    text = found.raw("metadata")
+    return document(text.encode("utf-8", "replace"), where) if text else Fields({}, where)
+
+
+def _engine(found: Fields, metadata: Fields) -> str | None:
+    if metadata.has("pod-id") and metadata.has("metadata-name"):
+        return "cri-o"
+    if "buildah.json" in found.listed("big-data-names"):
+        return "buildah"
+    return "podman" if metadata.has("image-id") and metadata.has("name") else None
+
+
+def _name(engine: str | None, metadata: Fields, names: list[str], where: bytes) -> str | None:
+    """Return what users call the container: in a pod CRI-O's own name has pod, namespace and more in it."""
+    if engine == "cri-o" and not metadata.flag("pod"):
+        return metadata.text("metadata-name")
+    return Fields({"names": names[0]}, where).text("names") if names else None
+
+
+def _with_pod(made: Container, metadata: Fields, listed: list[Fields], tree: "Tree", doubts: Doubts) -> Container:
+    if made.engine == "podman":
+        return made._replace(pod=doubts.tried(pod_of, tree, made.id or ""))
+    if made.engine != "cri-o":
+        return made
+    # Kubernetes' names are those of the pod's own container, which has the pod's id.
+    sandboxes = [one for one in listed if one.raw("id") == metadata.raw("pod-id")]
+    if len(sandboxes) != 1:
+        doubts.add("the pod's own container is gone: pod and namespace are not known")
+        return made
+    where = f"{made.driver}-containers/containers.json".encode()
+    pod = doubts.tried(_metadata, sandboxes[0], where)
+    if pod is None or not pod.flag("pod"):
+        return made
+    return made._replace(pod=doubts.tried(pod.text, "metadata-name"),
+                         namespace=doubts.tried(pod.text, "namespace"))
+
+
+def _with_image(made: Container, image: str, stores: Sequence[Store], doubts: Doubts) -> Container:
+    if not image:
+        doubts.add("the container was made from no image")
+        return made
+    full = f"sha256:{image}"
+    made = made._replace(image_id=full if is_digest(full) else None)
+    for store in stores:
+        listed = doubts.tried(_all, store.tree, f"{made.driver}-images", "images")
+        for one in listed or ():
+            if one.raw("id") == image:
+                return _of_record(made, one, doubts)
+    doubts.add("the image has been removed, or is in a store that is not known")
+    return made
+
+
+def _of_record(made: Container, record: Fields, doubts: Doubts) -> Container:
+    digest = record.raw("digest")
+    names = [name for name in doubts.tried(record.listed, "names") or () if isinstance(name, str)]
+    if made.image is not None and made.image not in names:
+        doubts.add("the image does not have the name any more that the container was made from")
+    return made._replace(image_digest=digest if is_digest(digest) else None)
+
+
+def image_layers(stores: Sequence[Store], found: Container) -> ImageLayers:
+    """Return the layers of a container's image. Raises Unread."""
+    doubts = Doubts()
+    kept = list(reversed(list(_chain(stores, found))))
+    made, reason = layers(kept, doubts.tried(_configuration, stores, found))
+    doubts.add(reason)
+    return ImageLayers(made, doubts.reason)
+
+
+def _chain(stores: Sequence[Store], found: Container) -> Iterator[Kept]:
+    """Yield the layers below the container's own, the topmost first."""
+    known: dict[str, tuple[Store, Fields]] = {}
+    for store in reversed(stores):
+        known |= {one.raw("id"): (store, one) for one in _all(store.tree, f"{found.driver}-layers", "layers")}
+    where = f"{found.driver}-layers/layers.json".encode()
+    if found.key not in known:
+        raise Unread(where, f"it does not have the layer {found.key}")
+    layer, left = known[found.key][1].raw("parent"), LAYERS
+    while layer:
+        left -= 1
+        if layer not in known or not is_name(layer) or not left:
+            raise Unread(where, "the chain of the image's layers has a gap, or no end")
+        store, fields = known[layer]
+        yield Kept(b"%s/%s/%s/diff" % (store.path.rstrip(b"/"), found.driver.encode(), layer.encode()),
+                   _digest(fields, "diff-digest"), _digest(fields, "compressed-diff-digest"))
+        layer = fields.raw("parent")
+
+
+def _digest(fields: Fields, name: str) -> str | None:
+    text = fields.raw(name)
+    return text if is_digest(text) else None
+
+
+def _configuration(stores: Sequence[Store], found: Container) -> Configuration:
+    image = found.image_id or ""
+    if not is_digest(image):
+        raise Unread(f"{found.driver}-images".encode(), "the image's configuration is not known by its digest")
+    # makeBigDataBaseName(), images.go: a name with a colon is written as base64.
+    path = f"{found.driver}-images/{image[7:]}/={b64encode(image.encode()).decode()}".encode()
+    for store in stores[:-1]:
+        text = optional(store.tree, path)
+        if text is not None:
+            return configuration(text, image, path)
+    return configuration(content(stores[-1].tree, path), image, path)
+
+
+def _all(tree: "Tree", directory: str, what: str) -> list[Fields]:
+    """Return what the two lists of one kind have: one of them need not outlive the machine's run. Raises Unread."""
+    found: list[Fields] = []
+    for name in (f"{what}.json", f"volatile-{what}.json"):
+        path = f"{directory}/{name}".encode()
+        text = optional(tree, path)
+        found += documents(text, path) if text else []
+    return found
