@@ -11,6 +11,7 @@ from mapsd.resolve.hostpath import host_path
 from mapsd.resolve.means import Means
 from mapsd.resolve.names import locate
 from mapsd.resolve.overlays import OVERLAY, Overlay, build
+from mapsd.resolve.passing import UNIONS, doubted
 from mapsd.resolve.scene import Place, Scene
 from mapsd.resolve.vmfile import completed
 from mapsd.resolve.vmname import named
@@ -67,7 +68,7 @@ class Resolver:
     def _located(self, vma: Vma, mapped: Found) -> Place:
         key = _file_of(vma, mapped)
         if key not in self._places or not isinstance(mapped, FileFacts):
-            self._places[key] = named(vma, locate(vma, mapped, self.scene), self)
+            self._places[key] = doubted(named(vma, locate(vma, mapped, self.scene), self), self.scene)
         return self._places[key]
 
     def overlay(self, mount: Mount) -> Overlay:
@@ -98,7 +99,8 @@ class Resolver:
             return Finding(None, "none", None, (), reason, (place.needs,) if place.needs else ())
         if mount.fs_type.startswith(STACKED) and mount.fs_type != b"fuseblk":
             name = mount.fs_type.decode("ascii", "backslashreplace")
-            return Finding(None, "none", True, (), f"{name} is served from other files, which the kernel does not know")
+            reason = f"{name} is served from other files, which the kernel does not know"
+            return Finding(None, "none", None if mount.fs_type in UNIONS else True, (), reason)
         seen = Evidence("kernel-inode", f"maps prints the file's own device {vma.device} and inode {vma.inode}")
         path = host_path(place, self.scene)
         # Up to Linux 6.7 an overlay's file is printed so as well: where the mount is not known it may be one.
