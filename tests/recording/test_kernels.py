@@ -7,8 +7,10 @@ done to the files.
 import json
 import lzma
 import subprocess
+import tempfile
 from base64 import b64decode
 from collections import Counter, defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,17 +30,23 @@ def release(request):
 
 
 @pytest.fixture(scope="module")
-def kernel(release, tmp_path_factory):
-    """Return each case with mapsd's answer about its mapping."""
-    recording = tmp_path_factory.mktemp("kernel") / release
-    recording.write_bytes(unpacked(f"{release}.rec"))
-    return answered(recording, json.loads(unpacked(f"{release}.truth")))
+def kernel(release):
+    return told(release)[0]
 
 
 @pytest.fixture(scope="module")
-def holes(kernel, release):
-    """Return for each case what its recording lacks."""
-    return lacked(unpacked(f"{release}.rec").decode(), [case for case, _ in kernel])
+def holes(release):
+    return told(release)[1]
+
+
+@cache
+def told(release):
+    """Return each case of a kernel with mapsd's answer about its mapping, and what the recording lacks for each."""
+    cases = json.loads(unpacked(f"{release}.truth"))
+    with tempfile.TemporaryDirectory() as where:
+        recording = Path(where) / release
+        recording.write_bytes(unpacked(f"{release}.rec"))
+        return answered(recording, cases), lacked(recording.read_text(), cases)
 
 
 def unpacked(name):
@@ -46,9 +54,9 @@ def unpacked(name):
 
 
 def answered(recording, cases):
-    told = subprocess.run([MAPSD, "lookup", "--all", "--ndjson", "--from", recording], capture_output=True, check=True)
+    printed = subprocess.check_output([MAPSD, "lookup", "--all", "--ndjson", "--from", recording])
     answers = {(answer["process"]["pid"], int(one["start"], 16)): one for answer in map(
-        json.loads, told.stdout.splitlines()) for one in answer["mappings"]}
+        json.loads, printed.splitlines()) for one in answer["mappings"]}
     return [(case, answers[case["pid"], case["start"]]) for case in cases]
 
 
