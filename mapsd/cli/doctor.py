@@ -8,7 +8,7 @@ from mapsd.light import TYPE_CHECKING, Callable, Iterator, Sequence
 from mapsd.views.render import escaped, printable
 
 if TYPE_CHECKING:
-    from mapsd.linux.doctor import Diagnosis, Finding
+    from mapsd.model.diagnosis import Diagnosis, Finding
 
 COMMAND = Command(
     "doctor", "",

@@ -4,9 +4,8 @@ import errno
 import os
 
 from mapsd.errors import MapsdError
-from mapsd.light import Callable, Mapping, NamedTuple, Sequence
+from mapsd.light import Callable, Mapping, Sequence
 from mapsd.linux import capabilities, ownoverlay, shows, syscalls, trials
-from mapsd.linux.capabilities import Capabilities
 from mapsd.linux.elsewhere.host import first_mountinfo
 from mapsd.linux.elsewhere.hostroot import HostRoot
 from mapsd.linux.files import opened
@@ -14,31 +13,12 @@ from mapsd.linux.ownoverlay import Own
 from mapsd.linux.pageframes import PAGE
 from mapsd.linux.trials import Asked, Seen, refused
 from mapsd.model import HERE, Host, Mount
+from mapsd.model.diagnosis import Diagnosis, Finding
 from mapsd.parse import maps, mountinfo
 
 YAMA = "/proc/sys/kernel/yama/ptrace_scope"
 _FORBIDDEN = {errno.EPERM, errno.EACCES}
 _VISIBLE = {b"0", b"off"}
-
-
-class Finding(NamedTuple):
-    """Whether one thing works (None: not established), what was seen, the capabilities missing and what to do."""
-
-    name: str
-    works: bool | None
-    detail: str
-    needs: tuple[str, ...]
-    advice: str
-
-
-class Diagnosis(NamedTuple):
-    """What was found; *shows* is the contract's `kernel.shows`."""
-
-    release: str
-    shows: str | None
-    capabilities: Capabilities
-    proofs: tuple[Finding, ...]
-    findings: tuple[Finding, ...]
 
 
 Question = Callable[[Asked], Seen]

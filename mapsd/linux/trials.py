@@ -8,7 +8,6 @@ from mapsd.light import NamedTuple, Sequence
 from mapsd.linux import shows, syscalls
 from mapsd.linux.bpf.iterator import VmFileIterator
 from mapsd.linux.buildid import LiveBuildIds
-from mapsd.linux.capabilities import Capabilities
 from mapsd.linux.elsewhere.pidnamespace import numbers_as_ours
 from mapsd.linux.files import opened
 from mapsd.linux.machine import LiveMachine
@@ -16,6 +15,7 @@ from mapsd.linux.ownoverlay import Own
 from mapsd.linux.pageframes import PAGE
 from mapsd.linux.procfs import ProcFs
 from mapsd.model import HERE, Host, Mount, Refused
+from mapsd.model.diagnosis import Capabilities
 from mapsd.parse import pagemap
 
 BTF, LOCKDOWN = "/sys/kernel/btf/vmlinux", "/sys/kernel/security/lockdown"

@@ -18,7 +18,7 @@ from mapsd.remote.problems import Question
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from mapsd.linux.doctor import Diagnosis
+    from mapsd.model.diagnosis import Diagnosis
     from mapsd.model.layers import ProcessLayers, Which
     from mapsd.model.open import OpenAnswer
     from mapsd.remote.decode.explanation import Explained

@@ -4,9 +4,9 @@ import textwrap
 
 from mapsd.demo import MODE, Scene, Story, build
 from mapsd.light import Iterator
-from mapsd.linux.capabilities import NUMBERS
 from mapsd.linux.demo.claims import Claims, Opened
 from mapsd.model import Answer
+from mapsd.model.diagnosis import NUMBERS
 from mapsd.views.render import confidence, escaped, printable
 
 _WIDTH, _INDENT = 100, 13

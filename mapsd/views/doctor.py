@@ -1,6 +1,6 @@
 """What this machine lets the caller establish, as a JSON object. No raw control byte leaves here."""
 
-from mapsd.linux.doctor import Diagnosis, Finding
+from mapsd.model.diagnosis import Diagnosis, Finding
 from mapsd.views.render import JsonObject, escaped
 
 

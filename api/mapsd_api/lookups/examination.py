@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from mapsd.linux.doctor import Diagnosis
+from mapsd.model.diagnosis import Diagnosis
 
 
 class Examination:

@@ -1,7 +1,6 @@
 """What a machine lets a daemon establish: docs/schema/doctor.json."""
 
-from mapsd.linux.capabilities import Capabilities
-from mapsd.linux.doctor import Diagnosis, Finding
+from mapsd.model.diagnosis import Capabilities, Diagnosis, Finding
 from mapsd.remote.decode import parts
 from mapsd.remote.decode.fields import Fields
 
