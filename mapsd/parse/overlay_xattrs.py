@@ -4,6 +4,7 @@ from mapsd.model import Handle, OverlayHandle
 
 NAMES = ("opaque", "redirect", "metacopy", "whiteout", "origin")
 OVERLAY_FID = 0xF8  # OVL_FILEID_V1
+OVERLAY_FIDS = (OVERLAY_FID, 0xFB)  # and OVL_FILEID_V0, of kernels that do not align the real file's handle
 _MAGIC = 0xFB
 _UPPER, _BIG, _ANY = 4, 1, 2
 _PADDING, _HEADER = 3, 21  # struct ovl_fh pads struct ovl_fb, whose fixed part is 21 bytes

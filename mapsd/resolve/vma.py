@@ -2,7 +2,7 @@
 
 from mapsd.model import Absent, Answer, Backing, DeviceId, Evidence, FileFacts, Found, Layer, Mount, OverlayOptions, Vma
 from mapsd.parse.maps import kind_of
-from mapsd.parse.overlay_xattrs import OVERLAY_FID
+from mapsd.parse.overlay_xattrs import OVERLAY_FID, OVERLAY_FIDS
 from mapsd.resolve.assemble import assemble
 from mapsd.resolve.backing import decide
 from mapsd.resolve.candidates import Candidates, candidates
@@ -103,8 +103,8 @@ class Resolver:
             return Finding(None, "none", None if mount.fs_type in UNIONS else True, (), reason)
         seen = Evidence("kernel-inode", f"maps prints the file's own device {vma.device} and inode {vma.inode}")
         path = host_path(place, self.scene)
-        # Up to Linux 6.7 an overlay's file is printed so as well: where the mount is not known it may be one.
-        overlaid = place.mount is None and any(one.fs_type == OVERLAY for one in self.scene.table.all)
+        # Up to Linux 6.7 an overlay's file is printed so as well, also after the overlay has left every mount table.
+        overlaid = place.mount is None and not _has_own_handle(place.facts)
         return Finding(Backing(path, vma.device, vma.inode, mount.fs_type, overlaid), "kernel-inode", True, (seen,))
 
     def _overlaid(self, vma: Vma, place: Place, mount: Mount) -> Finding:
@@ -147,6 +147,11 @@ def _is_of_file(answer: Answer) -> bool:
     if backing is None or any(seen.kind not in {"lookup", "kernel-inode", "mount"} for seen in answer.evidence):
         return False
     return answer.proof == "sole-candidate" or (answer.proof == "kernel-inode" and not backing.overlaid)
+
+
+def _has_own_handle(seen: FileFacts | None) -> bool:
+    """Return whether a handle says that a file is on no overlay: an overlay gives one of its own, or none."""
+    return seen is not None and seen.handle is not None and seen.handle.type not in OVERLAY_FIDS
 
 
 def _file_of(vma: Vma, mapped: Found) -> _File:
