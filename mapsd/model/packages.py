@@ -1,0 +1,98 @@
+"""The nouns of packages: which one lists a name, and what its record says of the file.
+
+All of it is what the root's own data says, which whoever may write there could have written.
+"""
+
+from mapsd.light import NamedTuple
+from mapsd.model import Refused
+
+SYSTEM = ("dpkg", "apk", "rpm")  # the kinds that a distribution installs
+
+
+class Distribution(NamedTuple):
+    """ID and VERSION_ID of os-release(5); *version* is None for one that has no releases."""
+
+    id: str
+    version: str | None
+
+
+class Package(NamedTuple):
+    """One package: *kind* is dpkg, apk, rpm, python or node.
+
+    *distribution* is that of the root for the first three kinds, None where it has no os-release and for the others.
+    *source* and its version are what the package was built from, None where that is not recorded: for dpkg it then has
+    the package's own name, or version.
+    """
+
+    kind: str
+    name: str
+    version: str
+    architecture: str | None = None
+    distribution: Distribution | None = None
+    source: str | None = None
+    source_version: str | None = None
+
+
+class Digest(NamedTuple):
+    """A digest of a whole file: the name that hashlib has for the algorithm, and the value's first bytes."""
+
+    algorithm: str
+    value: bytes
+
+
+class Record(NamedTuple):
+    """What a package says of one name.
+
+    *path* is the name as its list has it, from the root. It is not *listed* where the file only lies in the package's
+    directory. *size* is in bytes. *size* and *digest* are None where nothing is recorded. A *configuration* file may
+    be changed by whoever administers the root.
+    """
+
+    package: Package
+    path: bytes
+    listed: bool = True
+    size: int | None = None
+    digest: Digest | None = None
+    configuration: bool = False
+
+
+class Owned(NamedTuple):
+    """The packages that have a name, those of the distribution first; more than one where several list it.
+
+    *unread* is what could not be read and may hold another.
+    """
+
+    records: tuple[Record, ...]
+    unread: tuple[Refused, ...] = ()
+
+
+class NotOwned(NamedTuple):
+    """No package has the name. *searched* are the kinds of package whose databases lie in the root."""
+
+    searched: tuple[str, ...]
+
+
+Owner = Owned | NotOwned | Refused
+
+
+class Same(NamedTuple):
+    """A file has the digest that a record has for it."""
+
+    digest: Digest
+
+
+class Differs(NamedTuple):
+    """A file is not the one that a record describes: its *what* ("size" or an algorithm) is another."""
+
+    what: str
+    recorded: str
+    held: str
+
+
+class Undecided(NamedTuple):
+    """Whether a file is the one that a record describes is not known."""
+
+    reason: str
+
+
+Difference = Same | Differs | Undecided

@@ -1,0 +1,33 @@
+"""Whether a file is the one that a package recorded."""
+
+from mapsd.light import Callable
+from mapsd.model import Refused
+from mapsd.model.packages import Difference, Differs, Digest, Record, Same, Undecided
+
+_LEAST = 16  # bytes of a digest: less says nothing
+
+Compute = Callable[[str], bytes | Refused]
+
+
+def difference(record: Record, size: int, digest: Compute) -> Difference:
+    """Return whether a file of *size* bytes is the one that a record describes.
+
+    *digest* returns the digest of its bytes by an algorithm that hashlib names; it is asked once at most.
+    """
+    if record.size is not None and record.size != size:
+        return Differs("size", str(record.size), str(size))
+    recorded = record.digest
+    if recorded is None or len(recorded.value) < _LEAST:
+        what = "only the size of the file" if record.size is not None else "nothing of the file's contents"
+        return Undecided(f"{record.package.name} records {what}")
+    held = digest(recorded.algorithm)
+    if isinstance(held, Refused):
+        return Undecided(held.reason)
+    return _compared(recorded, held)
+
+
+def _compared(recorded: Digest, held: bytes) -> Difference:
+    part = held[:len(recorded.value)]
+    if part == recorded.value:
+        return Same(recorded)
+    return Differs(recorded.algorithm, recorded.value.hex(), part.hex())

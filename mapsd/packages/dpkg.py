@@ -1,0 +1,117 @@
+"""Which package of dpkg has a name. See dpkg-query(1) --search and dpkg-divert(1)."""
+
+from mapsd.light import TYPE_CHECKING, Iterator
+from mapsd.model import Absent, Refused
+from mapsd.model.packages import Digest, Distribution, Package, Record
+from mapsd.packages.directories import Directories, lies_in
+from mapsd.packages.dpkgfiles import TEXT, WATCHED, Files, Listed, files
+from mapsd.packages.joined import Joined
+from mapsd.packages.reading import read
+from mapsd.packages.watched import ATTEMPTS, CHANGED, Watched
+from mapsd.parse.dpkg import conffile, recorded, source
+from mapsd.parse.printable import printable
+
+if TYPE_CHECKING:
+    from mapsd.sources import Tree
+
+
+def dpkg(tree: "Tree", directories: Directories, distribution: Distribution | None) -> "Dpkg | Absent | Refused":
+    """Return what dpkg knows of a root, absent where there is no dpkg."""
+    for _ in range(ATTEMPTS):
+        watched = Watched(tree, WATCHED)
+        found = files(tree)
+        if watched.same():
+            return Dpkg(tree, directories, distribution, found, watched) if isinstance(found, Files) else found
+    return CHANGED
+
+
+class Dpkg:
+    """The packages of one root, as they were when they were read."""
+
+    kind = "dpkg"
+
+    def __init__(self, tree: "Tree", directories: Directories, distribution: Distribution | None, known: Files,
+                 watched: Watched) -> None:
+        """Keep the lists, and the root for the digests."""
+        self._tree, self._directories, self._distribution = tree, directories, distribution
+        self._known, self._watched = known, watched
+        self._lists = Joined([one.names for one in known.packages], b"\n")
+
+    def same(self) -> bool:
+        """Return whether nothing was installed or removed since."""
+        return self._watched.same()
+
+    def records(self, path: bytes) -> list[Record | Refused]:
+        """Return what the packages say that have a name, and what could not be read of them."""
+        if b"\n" in path:
+            return []
+        found: list[Record | Refused] = []
+        for name in (path, *self._diverted_to(path)):
+            found += [name] if isinstance(name, Refused) else self._listed(name, path)
+        unread = self._known.unread
+        if unread:
+            others = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
+            found.append(unread[0]._replace(reason=unread[0].reason + others))
+        return found
+
+    def _diverted_to(self, path: bytes) -> Iterator[bytes | Refused]:
+        """Yield the names that some packages have here instead."""
+        for one in self._known.diversions.values():
+            here = self._is(one.to, path)
+            if isinstance(here, Refused):
+                yield here
+            elif here:
+                yield one.name
+
+    def _is(self, name: bytes, path: bytes) -> bool | Refused:
+        directory, _, base = name.rpartition(b"/")
+        return base == path[path.rindex(b"/") + 1:] and lies_in(self._directories, directory, path.rpartition(b"/")[0])
+
+    def _listed(self, name: bytes, path: bytes) -> list[Record | Refused]:
+        """Return the packages whose list has a *name*, or another that leads there, and that have it at *path*."""
+        base = name[name.rindex(b"/"):]
+        places = self._lists.places(base + b"\n")
+        if isinstance(places, Refused):
+            return [places]
+        found: list[Record | Refused] = []
+        text = self._lists.text
+        for number, at in places:
+            listed = text[text.rfind(b"\n", 0, at) + 1:at] + base
+            package = self._known.packages[number]
+            there = self._leads(package, listed, name, path)
+            if isinstance(there, Refused):
+                found.append(there)
+            elif there:
+                found.append(self._record(package, listed))
+        return found
+
+    def _leads(self, package: Listed, listed: bytes, name: bytes, path: bytes) -> bool | Refused:
+        """Return whether a package has what it lists at *path*: dpkg compares the names of diversions as texts."""
+        diversion = self._known.diversions.get(listed)
+        away = diversion is not None and diversion.by != package.stanza.name
+        if name != path:
+            return away and listed == name
+        return not away and self._is(listed, path)
+
+    def _record(self, package: Listed, name: bytes) -> Record | Refused:
+        described = self._package(package)
+        if described is None:
+            return Refused("a package of dpkg has a name or a version that cannot be shown")
+        if not package.whole:
+            return Refused(f"dpkg has not finished installing {described.name}")
+        sums = read(self._tree, package.sums, TEXT)
+        if not self._watched.same():
+            return CHANGED
+        if isinstance(sums, Refused):
+            return sums
+        is_conffile, shipped = conffile(package.stanza.conffiles, name)
+        digest: Digest | None = None if isinstance(sums, Absent) else recorded(sums, name)
+        return Record(described, name, digest=digest or shipped, configuration=is_conffile)
+
+    def _package(self, package: Listed) -> Package | None:
+        stanza = package.stanza
+        name, version = printable(stanza.name), printable(stanza.version)
+        if name is None or version is None:
+            return None
+        origin, of = map(printable, source(stanza.source))
+        return Package("dpkg", name, version, printable(stanza.architecture), self._distribution, origin, of)
