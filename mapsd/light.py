@@ -4,7 +4,7 @@ A checker sees the standard ones. So does Python 3.14 and later, which keeps ann
 """
 
 import sys
-from _collections_abc import Callable, Iterator, Mapping, Sequence
+from _collections_abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING or sys.version_info >= (3, 14):
@@ -77,4 +77,4 @@ else:
         """What a class must answer; only a checker looks."""
 
 
-__all__ = ["TYPE_CHECKING", "Callable", "Iterator", "Mapping", "NamedTuple", "Protocol", "Sequence"]
+__all__ = ["TYPE_CHECKING", "Callable", "Hashable", "Iterator", "Mapping", "NamedTuple", "Protocol", "Sequence"]

@@ -2,7 +2,7 @@
 
 from mapsd.answer.observe import checked, observe
 from mapsd.answer.reading import Asking
-from mapsd.light import TYPE_CHECKING, Sequence
+from mapsd.light import TYPE_CHECKING, Callable, Sequence
 from mapsd.linux.live import Live
 from mapsd.model import HERE, Host, ProcessAnswer, ProcessFacts
 
@@ -11,9 +11,13 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mapsd.answer.located import Located
+    from mapsd.linux.machine import LiveMachine
+    from mapsd.linux.roots import Root
     from mapsd.model.containers import Contained, Container, ImageLayers
     from mapsd.model.layers import ProcessLayers, Which
     from mapsd.model.open import OpenAnswer
+    from mapsd.model.translated import Translation, Wanted
+    from mapsd.sources import Layers, Search
 
 
 class Session:
@@ -105,6 +109,24 @@ class Session:
         finally:
             beside.close()
 
+    def translate(self, wanted: "Wanted", pid: int | None = None,
+                  among: Sequence[int] | None = None) -> "Translation":
+        """Return by which names the processes of a machine open a file that somebody else named.
+
+        *wanted* is mapsd.model.translated.OnHost, Inside or Numbered. Asked is one process (*pid*), or one for each
+        mount namespace and root *among* these processes, or among all that can be seen. Raises UsageError (a path that
+        is not absolute) and ParseError; for *pid* also ProcessGone and AccessDenied: others that fail are counted.
+        """
+        from mapsd.answer import translation  # noqa: PLC0415  (a lookup needs none of it)
+        asking = translation.Asking(self._live, _searching(), self._root)
+        if pid is not None:
+            return translation.in_process(wanted, pid, asking)
+        return translation.among(wanted, self.pids() if among is None else among, asking)
+
+    def _root(self, pid: int) -> "Root":
+        from mapsd.linux.roots import root_of  # noqa: PLC0415  (as above)
+        return root_of(pid, self._live.host)
+
     def who(self, pid: int) -> ProcessFacts:
         """Return who a process is, without what it maps. Raises ProcessGone, AccessDenied and ParseError."""
         from mapsd.answer.who import who  # noqa: PLC0415  (a lookup needs none of it)
@@ -123,6 +145,15 @@ class Session:
         """
         from mapsd.answer.located import located  # noqa: PLC0415  (a lookup of all needs none of it)
         return located(self.lookup(pid, thread, addresses).mappings, addresses)
+
+
+def _searching() -> "Callable[[Layers], Search]":
+    from typing import cast  # noqa: PLC0415  (as above)
+
+    from mapsd.linux.searches import Searches  # noqa: PLC0415  (as above)
+    known = Searches()
+    # The machines of a live source are live.
+    return lambda machine: known.by(cast("LiveMachine", machine))
 
 
 def lookup(pid: int, proof: str = "auto", thread: int | None = None, host: Host = HERE) -> ProcessAnswer:

@@ -5,6 +5,7 @@ from mapsd.model import Absent, DeviceId, FileFacts, Found, LayerDir, Refused, V
 from mapsd.model.containers import MountedElsewhere, Runner
 from mapsd.model.layers import Way
 from mapsd.model.open import Entry
+from mapsd.model.searched import Paths, Redirects
 from mapsd.parse.stat import Stat
 from mapsd.ports import BuildIds, Machine, PageFrames, Process, VmFiles
 
@@ -51,6 +52,22 @@ class Layers(Machine, Protocol):
 
     def parameters(self) -> dict[str, bool]:
         """Return those parameters of the overlay module that are switches and can be read."""
+
+
+class Search(Protocol):
+    """Directories that are walked through, bounded in time and entries."""
+
+    def numbered(self, directory: LayerDir, number: int, *, mounts: bool = False) -> Paths:
+        """Return the paths of the regular files whose inode numbers end in the same 32 bits as a *number*.
+
+        That other *mounts* lie below is then no reason why some may be missing.
+        """
+
+    def regular(self, directory: LayerDir) -> Paths:
+        """Return the paths of all regular files."""
+
+    def redirects(self, directory: LayerDir, prefix: str, *, files: bool) -> Redirects:
+        """Return the redirects of a layer's directories, and of its *files* where these may have one."""
 
 
 class Attempt(Protocol):

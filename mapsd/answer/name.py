@@ -2,7 +2,7 @@
 
 from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.errors import AccessDenied, UsageError
-from mapsd.light import TYPE_CHECKING
+from mapsd.light import TYPE_CHECKING, Callable
 from mapsd.model import Absent, Backing, Evidence, FileFacts, Found, Mount, Refused
 from mapsd.model.layers import Descent, Way, Which, Winner
 from mapsd.parse.overlay_xattrs import OVERLAY_FID
@@ -11,7 +11,7 @@ from mapsd.resolve.hostpath import host_path
 from mapsd.resolve.layout import root_mount
 from mapsd.resolve.mounts import inside, join
 from mapsd.resolve.opened import missing, opened
-from mapsd.resolve.overlays import OVERLAY
+from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.scene import Place, Scene
 from mapsd.resolve.vma import STACKED
 
@@ -42,8 +42,8 @@ def _which(seen: "Observed", path: bytes) -> Which:
         demand_alive(process, before)
         found = _answer(seen, before, path)
         after, again = read(process), seen.walk(path)
-        same = after == before and _leads_alike(found.way, again)
-        if same and _is_steady(found, again):
+        same = after == before and leads_alike(found.way, again)
+        if same and is_steady(found.way, again, found.winner):
             return found
         before = after
     if same and (found.winner is None or found.winner.proof == "none"):
@@ -52,18 +52,19 @@ def _which(seen: "Observed", path: bytes) -> Which:
     return found._replace(winner=winner, descents=(), host_path=None, openable_path=None)
 
 
-def _leads_alike(one: Way, other: Way) -> bool:
+def leads_alike(one: Way, other: Way) -> bool:
+    """Return whether a name that was followed twice led to one file, or ended alike."""
     if isinstance(one.found, FileFacts) and isinstance(other.found, FileFacts):
         return one.path == other.path and _known_by(one.found) == _known_by(other.found)
     return one == other
 
 
-def _is_steady(found: Which, again: Way) -> bool:
+def is_steady(way: Way, again: Way, winner: Winner | None) -> bool:
     """Return whether no copy-up came in between: a lower file has another time once it is copied up."""
-    one, other = found.way.found, again.found
+    one, other = way.found, again.found
     if not isinstance(one, FileFacts) or not isinstance(other, FileFacts):
         return True
-    return _may_be_written(found.winner) or one.changed == other.changed
+    return _may_be_written(winner) or one.changed == other.changed
 
 
 def _may_be_written(winner: Winner | None) -> bool:
@@ -80,9 +81,9 @@ def _answer(observed: "Observed", reading: Reading, path: bytes) -> Which:
     try:
         seen = scene(observed, reading, attempt.machine)
         way = _followed(observed, path)
-        mount, inner = _lies_on(way, seen)
+        mount, inner = lies_on(way, seen)
         here, openable = _names(way, mount, inner, seen)
-        winner, descents = _decided(way, mount, inner, here, seen)
+        winner, descents = decided(way, mount, inner, here, seen)
     finally:
         attempt.close()
     return Which(facts(observed, reading), observed.release(), observed.now(), path, way, mount, here, openable,
@@ -103,7 +104,7 @@ def _text(path: bytes) -> str:
     return path.decode("utf-8", "backslashreplace")
 
 
-def _lies_on(way: Way, seen: Scene) -> tuple[Mount | None, bytes | None]:
+def lies_on(way: Way, seen: Scene) -> tuple[Mount | None, bytes | None]:
     """Return the mount that a name lies on, or would lie on, and its path inside that filesystem."""
     there: Found = way.found if not isinstance(way.found, Absent) else seen.process.named(way.path)
     if not isinstance(there, FileFacts):
@@ -120,17 +121,23 @@ def _lies_on(way: Way, seen: Scene) -> tuple[Mount | None, bytes | None]:
     return listed, None if inner is None else join(inner, way.rest)
 
 
-def _decided(way: Way, mount: Mount | None, inner: bytes | None, here: bytes | None, seen: Scene) -> tuple[
-        Winner | None, tuple[Descent, ...]]:
+def decided(way: Way, mount: Mount | None, inner: bytes | None, here: bytes | None, seen: Scene,
+            overlays: Callable[[Mount], Overlay] | None = None) -> tuple[Winner | None, tuple[Descent, ...]]:
+    """Return the file that a name opens and its way through the layers; *here* is its path for the observer.
+
+    *overlays* gives the overlay of a mount where somebody knows it already.
+    """
     if isinstance(way.found, Refused):
         return None, ()
     if isinstance(way.found, Absent):
         known = mount is not None and mount.fs_type == OVERLAY and inner is not None and way.rest
-        return None, (missing(mount, inner, seen),) if known and mount is not None and inner is not None else ()
+        if not known or mount is None or inner is None:
+            return None, ()
+        return None, (missing(mount, inner, seen, overlays),)
     if mount is None or inner is None:
         return _unplaced(way.found, mount), ()
     if mount.fs_type == OVERLAY:
-        return opened(way.found, mount, inner, seen)
+        return opened(way.found, mount, inner, seen, overlays=overlays)
     return _itself(way.found, mount, here), ()
 
 

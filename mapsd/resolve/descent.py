@@ -109,7 +109,9 @@ class _Descent:
                 _role(found, walk, piece is not None, at_name=at_name, named=named))
             if what:
                 self._note(branch, path, found, what, named=named and at_name, failure=failure)
-        left = [branch._replace(directory=piece.path)] if piece is not None else []
+        # Below anything else there is no name, and what a symbolic link leads to is another one.
+        goes_on = piece is not None and piece.facts.kind == "directory"
+        left = [branch._replace(directory=piece.path)] if piece is not None and goes_on else []
         return left, [found for _, found in asked], bool(failure.reason)
 
     def _hidden(self, branch: _Branch, name: bytes, *, named: bool) -> list[_Branch]:

@@ -40,9 +40,9 @@ def opened(seen: FileFacts, mount: Mount, path: bytes, scene: Scene, depth: int 
     return _through(winner, deeper), (descent, *more)
 
 
-def missing(mount: Mount, path: bytes, scene: Scene) -> Descent:
-    """Return the way of a name through an overlay's layers that the overlay does not show."""
-    descent = descended(build(mount, scene), path, scene)
+def missing(mount: Mount, path: bytes, scene: Scene, overlays: Callable[[Mount], Overlay] | None = None) -> Descent:
+    """Return the way of a name through an overlay's layers that the overlay does not show; *overlays* as above."""
+    descent = descended(build(mount, scene) if overlays is None else overlays(mount), path, scene)
     shown = {number for number, one in enumerate(descent.met)
              if one.named and one.by is None and one.what in {"opens", "metacopy", "merged"}}
     return descent._replace(met=doubted(descent.met, shown, Winner(None, "none", (), OTHER)))

@@ -10,7 +10,7 @@ ACTING = frozenset({b"sysfs", b"proc", b"debugfs", b"tracefs", b"securityfs", b"
 # What these mappings have not in memory is read all the same; what a driver does when it is asked is not known.
 _FAULTED = frozenset({"memfd", "shm", "vdso"})
 # One superblock, several trees of inodes: maps prints the superblock's device, so two files may look alike.
-_SUBVOLUMES = frozenset({b"btrfs", b"bcachefs"})
+SUBVOLUMES = frozenset({b"btrfs", b"bcachefs"})
 
 
 class FromFile(NamedTuple):
@@ -103,7 +103,7 @@ def _hold_one_file(one: Answer, other: Answer, process: Process) -> bool:
     if backing.inode is None or backing.device is None:
         # An overlay's file has one upper file in its life.
         return linked and backing.layer_role == "upper"
-    return linked or backing.fs_type not in _SUBVOLUMES
+    return linked or backing.fs_type not in SUBVOLUMES
 
 
 def _identity(facts: FileFacts) -> tuple[object, ...]:

@@ -1,0 +1,79 @@
+"""One process for each mount namespace and root, asked for the names of a file: the others see the same ones."""
+
+from mapsd.answer.translated import translated
+from mapsd.errors import AccessDenied, ProcessGone, UsageError
+from mapsd.light import TYPE_CHECKING, Callable, Hashable, NamedTuple, Sequence
+from mapsd.model.translated import Numbered, Translation, View, Wanted
+
+if TYPE_CHECKING:
+    from mapsd.sources import Layers, Search, Source
+
+
+class Asking(NamedTuple):
+    """Whom is asked: what opens a process, what walks through directories, and what is equal for one root."""
+
+    source: "Source"
+    search: "Callable[[Layers], Search]"
+    root: Callable[[int], Hashable]
+
+
+def in_process(wanted: Wanted, pid: int, asking: Asking) -> Translation:
+    """Return the names of a file in one process. Raises UsageError, ProcessGone, AccessDenied, NoHost, ParseError."""
+    found = translated(pid, _checked(wanted), asking.source, asking.search)
+    return Translation(wanted, found.release, found.as_of, (found,), problem=found.problem)
+
+
+def among(wanted: Wanted, pids: Sequence[int], asking: Asking) -> Translation:
+    """Return the names of a file for each root that one of several processes has.
+
+    Those that know nothing of the file are left out. Raises UsageError, NoHost, ParseError.
+    """
+    _checked(wanted)
+    roots, gone, denied = _roots(pids, asking.root)
+    answers: list[View] = []
+    for standing in roots.values():
+        found, more_gone, more_denied = _first(wanted, standing, asking)
+        gone, denied = gone + more_gone, denied + more_denied
+        if found is not None:
+            answers.append(found)
+    told = tuple(one for one in answers if one.names or one.skipped)
+    newest = max(answers, key=lambda one: one.as_of, default=None)
+    return Translation(wanted, newest.release if newest else "", newest.as_of if newest else 0.0, told, gone, denied,
+                       next((one.problem for one in answers if one.problem), ""))
+
+
+def _checked(wanted: Wanted) -> Wanted:
+    if not isinstance(wanted, Numbered) and not wanted.path.startswith(b"/"):
+        raise UsageError("a path begins with /")
+    return wanted
+
+
+def _roots(pids: Sequence[int], root: Callable[[int], Hashable]) -> tuple[dict[Hashable, list[int]], int, int]:
+    """Return the processes of each root, and how many are gone or may not be looked at."""
+    roots: dict[Hashable, list[int]] = {}
+    gone = denied = 0
+    for pid in pids:
+        try:
+            roots.setdefault(root(pid), []).append(pid)
+        except ProcessGone:
+            gone += 1
+        except AccessDenied:
+            denied += 1
+    return roots, gone, denied
+
+
+def _first(wanted: Wanted, pids: list[int], asking: Asking) -> tuple[View | None, int, int]:
+    """Return the answer of the first process of a root that gives one, and how many before it did not."""
+    gone = denied = 0
+    for place, pid in enumerate(pids):
+        try:
+            root = asking.root(pid)
+            found = translated(pid, wanted, asking.source, asking.search)
+            if asking.root(pid) == root:
+                return found._replace(pids=tuple(pids[place:])), gone, denied
+            gone += 1
+        except ProcessGone:
+            gone += 1
+        except AccessDenied:
+            denied += 1
+    return None, gone, denied
