@@ -106,6 +106,13 @@ def pid(operand: str, host: Host = HERE) -> int:
     return int(operand)
 
 
+def tid(text: str) -> int:
+    """Return the thread that the value of an option names. Raises UsageError for what is no number."""
+    if not text.isdigit():
+        raise UsageError(f"not a TID: {quoted(text)}")
+    return pid(text)
+
+
 def _ourselves(host: Host) -> int:
     from mapsd.linux.elsewhere.host import ourselves  # noqa: PLC0415  (most machines are our own)
     number = ourselves(host)

@@ -1,9 +1,9 @@
 """`mapsd doctor`: what this kernel and the caller's privileges let mapsd establish."""
 
 import mapsd
-from mapsd.cli.command import JSON, MACHINE, NO_DAEMON, Asked, Command, machine
+from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, Asked, Command, machine
 from mapsd.cli.output import FAILED, FOUND, complain
-from mapsd.errors import MapsdError
+from mapsd.errors import MapsdError, RecordingError
 from mapsd.light import TYPE_CHECKING, Callable, Iterator, Sequence
 from mapsd.views.render import escaped, printable
 
@@ -15,7 +15,7 @@ COMMAND = Command(
     "What this kernel shows, which capabilities the caller has, which means of proof work, which do not and why, "
     "and what to do about it. Each is tried: on an overlay of mapsd's own, mounted in a mount namespace of its own "
     "that ends at once, where that is allowed; and on mapsd's own memory. No other process is looked at.",
-    (JSON, *MACHINE),
+    (JSON, *MACHINE, FROM),
     ((0, "examined, whatever was found"), NO_DAEMON,
      (70, "nothing can be examined (there is no /proc) or not written")))
 _WORKS = {True: "yes", False: "no", None: "?"}
@@ -23,10 +23,12 @@ _WORKS = {True: "yes", False: "no", None: "?"}
 
 def run(asked: Asked, ask: "Callable[[], Diagnosis] | None" = None) -> tuple[int, list[str]]:
     """Return the exit status and the lines to print; what failed is said on stderr."""
-    if ask is not None:
+    if ask is not None and "from" not in asked.values:
         return FOUND, _lines(ask(), asked.flags)
     try:
-        return FOUND, _lines(mapsd.doctor(machine(asked)), asked.flags)
+        return FOUND, _lines(ask() if ask else mapsd.doctor(machine(asked)), asked.flags)
+    except RecordingError:
+        raise
     except (MapsdError, OSError) as error:
         complain(f"this machine cannot be examined: {error}")
         return FAILED, []

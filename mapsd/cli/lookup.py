@@ -2,7 +2,7 @@
 
 import mapsd
 from mapsd.cli import view
-from mapsd.cli.arguments import address, pid, quoted
+from mapsd.cli.arguments import address, pid, quoted, tid
 from mapsd.cli.asking import Asking, Target
 from mapsd.cli.command import FROM, MACHINE, NO_DAEMON, Asked, Command, Option, machine
 from mapsd.cli.output import FAILED, FOUND, Text
@@ -103,6 +103,4 @@ def _thread(asked: Asked, wanted: list[Target]) -> int | None:
         return None
     if len(wanted) != 1:
         raise UsageError("--thread is of one process")
-    if not text.isdigit():
-        raise UsageError(f"not a TID: {quoted(text)}")
-    return pid(text)
+    return tid(text)

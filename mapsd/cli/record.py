@@ -4,7 +4,7 @@ import os
 import sys
 
 import mapsd
-from mapsd.cli.arguments import pid
+from mapsd.cli.arguments import pid, tid
 from mapsd.cli.command import MACHINE, Asked, Command, Option, machine
 from mapsd.cli.output import FAILED, FOUND, report
 from mapsd.errors import NotWritten, UsageError
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     "record", "PID|self … -o FILE",
-    "Write down all that the answers about processes are made from, so that lookup, explain, fds, layers and which "
-    "can answer from the file (--from=FILE) on another machine, as another user, and after the processes have exited. "
-    "It is plain text with a digest for each section: what is cut off or altered is refused.\n\n"
+    "Write down all that the answers about processes are made from, so that lookup, explain, fds, layers, which and "
+    "doctor can answer from the file (--from=FILE) on another machine, as another user, and after the processes have "
+    "exited. It is plain text with a digest for each section: what is cut off or altered is refused.\n\n"
     "It has the texts of /proc, what links and paths open, the entries and attributes of layers that were asked for, "
-    "what page frames, build ids and the BPF iterator said, and which capabilities were held. No byte of a file or of "
+    "what page frames, build ids and the BPF iterator said, and what doctor finds. No byte of a file or of "
     "memory is in it, but names are: of files, of users' directories, of programs. --redact writes others in their "
     "place. The output is a new file that only its owner may read; it appears when it is whole.",
     (Option(("-o", "--output"), "where to; - is stdout", "FILE"),
      Option(("-f", "--force"), "replace FILE where it is a regular file; links are never followed nor replaced"),
+     Option(("--thread",), "as this thread of the one process sees it as well; those that have a mount namespace or a "
+            "root of their own are recorded in any case", "TID"),
      Option(("--redact",), "write the same pseudonym wherever a name is the same; user and group ids as well"),
      *MACHINE),
     ((0, "written"), (1, "no such process"), (3, "a process may not be read"), (4, "a process exited meanwhile"),
@@ -41,12 +43,13 @@ def run(asked: Asked) -> tuple[int, list[str]]:
     wanted = [pid(operand, host) for operand in asked.operands]
     if not wanted:
         raise UsageError("a PID is missing (see mapsd record --help)")
+    threads = _threads(asked.values, wanted)
     if "output" not in asked.values:
         raise UsageError("where to is missing: -o FILE (see mapsd record --help)")
     to = asked.values["output"]
     out = _stdout() if to == "-" else _file(os.fsencode(to), force="force" in asked.flags)
     try:
-        found = record(wanted, _names(asked.flags, wanted), host, mapsd.__version__)
+        found = record(wanted, _names(asked.flags), host, mapsd.__version__, threads)
         line = _told(to, found, _written(found, out))
         out.commit()
     finally:
@@ -56,12 +59,21 @@ def run(asked: Asked) -> tuple[int, list[str]]:
     return FOUND, [line]
 
 
-def _names(flags: frozenset[str], pids: list[int]) -> "Pseudonyms | None":
+def _names(flags: frozenset[str]) -> "type[Pseudonyms] | None":
     """Return what is written in place of names, None for the names themselves."""
     if "redact" not in flags:
         return None
     from mapsd.recording.redaction import Pseudonyms  # noqa: PLC0415  (most names stay)
-    return Pseudonyms(pids)
+    return Pseudonyms
+
+
+def _threads(values: dict[str, str], wanted: list[int]) -> dict[int, list[int]]:
+    """Return the thread that is asked for, with its process."""
+    if "thread" not in values:
+        return {}
+    if len(set(wanted)) != 1:
+        raise UsageError("--thread is of one process")
+    return {wanted[0]: [tid(values["thread"])]}
 
 
 def _file(path: bytes, *, force: bool) -> "OutFile":
@@ -98,5 +110,7 @@ def _put(out: "OutFile | OutStream", chunk: bytearray) -> int:
 
 def _told(to: str, found: "Recording", size: int) -> str:
     processes = f"{found.processes} process{'es' * (found.processes != 1)}"
+    if found.threads:
+        processes += f" and {found.threads} thread{'s' * (found.threads != 1)}"
     where = "stdout" if to == "-" else escaped(os.fsencode(to))
     return f"{where}: {processes}, {found.mappings} mappings, {size} bytes"

@@ -1,6 +1,9 @@
 """Which thread answers for a process: the leader, unless it has exited and others go on."""
 
+import os
+
 from mapsd.errors import ProcessGone
+from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.procfs import ProcFs
 from mapsd.model import HERE, Host
 from mapsd.parse import stat
@@ -39,6 +42,32 @@ def answering(pid: int, thread: int | None = None, host: Host = HERE) -> tuple[P
         return process, line
     process.close()
     return other, line
+
+
+def apart(pid: int, host: Host = HERE) -> list[int]:
+    """Return the threads that have another mount namespace or root than the one that answers for a process, in order.
+
+    See unshare(2), CLONE_NEWNS and CLONE_FS. Raises ProcessGone, AccessDenied and NoHost.
+    """
+    process, _ = answering(pid, None, host)
+    try:
+        seen = {thread: _view(process, f"task/{thread}/") for thread in process.threads()}
+        ours = _view(process, "")
+    finally:
+        process.close()
+    return [thread for thread, view in seen.items() if view is not None and view != ours]
+
+
+def _view(process: ProcFs, thread: str) -> tuple[object, ...] | None:
+    """Return what tells views apart, None for a thread that is gone or may not be asked."""
+    namespace, root = process.target(f"{thread}ns/mnt"), process.target(f"{thread}root")
+    try:
+        with opened(process.open(f"{thread}root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
+            found = os.fstat(fd)
+    except OSError as error:
+        unless_exhausted(error)
+        return None
+    return namespace, root, found.st_dev, found.st_ino
 
 
 def _of_process(process: ProcFs, thread: int, *, asked: bool) -> ProcFs:

@@ -19,13 +19,15 @@ from mapsd.sources import Observed, Source
 PATHS = 1000  # names of files that are followed for `which`
 
 
-def recorded(pid: int, live: Source, names: Names) -> tuple[Transcript, ProcessAnswer]:
+def recorded(pid: int, live: Source, names: Names, thread: int | None = None) -> tuple[Transcript, ProcessAnswer]:
     """Return what a process was asked and said, with *names* in place of its own, and its mappings.
+
+    As its leader or *thread* sees it.
 
     Raises ProcessGone, AccessDenied, NoHost and ParseError where its mappings cannot be asked about. A later question
     that fails is written down as that.
     """
-    asking = _Asking(pid, live, Recorder(names))
+    asking = _Asking(pid, thread, live, Recorder(names))
     answer = asking.lookup("auto")
     for name, ask in _questions(asking, answer):
         try:
@@ -42,12 +44,12 @@ def recorded(pid: int, live: Source, names: Names) -> tuple[Transcript, ProcessA
 class _Asking:
     """The questions about one process."""
 
-    def __init__(self, pid: int, live: Source, recorder: Recorder) -> None:
-        self._pid, self._live, self.recorder = pid, live, recorder
+    def __init__(self, pid: int, thread: int | None, live: Source, recorder: Recorder) -> None:
+        self._pid, self._thread, self._live, self.recorder = pid, thread, live, recorder
 
     def lookup(self, proof: str) -> ProcessAnswer:
         """Ask about its mappings."""
-        return observe(self._pid, None, Asking(proof, self._begun(run_of("lookup", proof))))
+        return observe(self._pid, self._thread, Asking(proof, self._begun(run_of("lookup", proof))))
 
     def who(self, proof: str) -> ProcessFacts:
         """Ask about its mappings, and return who it is."""
@@ -55,15 +57,15 @@ class _Asking:
 
     def fds(self, proof: str) -> ProcessFacts:
         """Ask what it has open."""
-        return open_files(self._pid, None, Asking(proof, self._begun(run_of("fds", proof)))).process
+        return open_files(self._pid, self._thread, Asking(proof, self._begun(run_of("fds", proof)))).process
 
     def layers(self) -> ProcessFacts:
         """Ask for the overlays that it sees."""
-        return layers(self._pid, None, self._begun(LAYERS)).process
+        return layers(self._pid, self._thread, self._begun(LAYERS)).process
 
     def which(self, path: bytes) -> ProcessFacts:
         """Ask what a path opens."""
-        return which(self._pid, path, None, self._begun(which_run(self.recorder.path(path)))).process
+        return which(self._pid, path, self._thread, self._begun(which_run(self.recorder.path(path)))).process
 
     def _begun(self, run: str) -> Source:
         self.recorder.begin(run)

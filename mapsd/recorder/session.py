@@ -11,15 +11,18 @@ from mapsd.light import TYPE_CHECKING, Sequence
 from mapsd.model import ProcessAnswer
 from mapsd.recorder.observed import NOBODY, TapedProcess
 from mapsd.recorder.tape import Replay
-from mapsd.recording import form, transcript
+from mapsd.recording import form, questions, transcript
 from mapsd.recording.transcript import LAYERS, Transcript, run_of, which_run
 from mapsd.sources import Observed, Source
 
 if TYPE_CHECKING:
+    from mapsd.model.diagnosis import Diagnosis
     from mapsd.model.layers import ProcessLayers, Which
     from mapsd.model.open import OpenAnswer
 
+DOCTOR = "doctor"  # the section about what the machine let its recorder establish
 PROCESS = "process "  # how the section of a process is called, before its number
+THREAD, OF = "thread ", " of "  # that of a thread: its number, and its process's after OF
 
 
 class RecordedSession:
@@ -33,12 +36,29 @@ class RecordedSession:
         """Read the recording at *path*. Raises RecordingError, and UsageError (it cannot be opened, no such proof)."""
         self._path, self._proof = path, checked(proof)
         self._processes: dict[int, Transcript] = {}
+        self._threads: dict[tuple[int, int], Transcript] = {}
+        self._doctor: Transcript | None = None
         for section in form.parsed(_content(path), path):
-            if section.name.startswith(PROCESS):
-                pid = _pid(section, path)
-                if pid in self._processes:
-                    raise RecordingError(path, section.first - 1, f"another section of the process {pid}")
-                self._processes[pid] = transcript.read(section, path)
+            self._take(section)
+
+    def _take(self, section: form.Section) -> None:
+        name, path = section.name, self._path
+        if name == DOCTOR:
+            self._demand(self._doctor is None, section)
+            self._doctor = transcript.read(section, path)
+        elif name.startswith(PROCESS):
+            pid = _number(name.removeprefix(PROCESS), section, path)
+            self._demand(pid not in self._processes, section)
+            self._processes[pid] = transcript.read(section, path)
+        elif name.startswith(THREAD):
+            thread, _, pid_of = name.removeprefix(THREAD).partition(OF)
+            whose = _number(pid_of, section, path), _number(thread, section, path)
+            self._demand(whose not in self._threads, section)
+            self._threads[whose] = transcript.read(section, path)
+
+    def _demand(self, new: bool, section: form.Section) -> None:
+        if not new:
+            raise RecordingError(self._path, section.first - 1, f"another section of the {section.name}")
 
     def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None) -> ProcessAnswer:
         """Return every mapping of a process, or those that hold *addresses*."""
@@ -60,6 +80,13 @@ class RecordedSession:
         """Return which file an absolute path opens inside a process's root. Raises UsageError (it is not absolute)."""
         return which(pid, path, thread, self._source(which_run(path)))
 
+    def doctor(self) -> "Diagnosis":
+        """Return what its machine let the recorder establish. Raises OSError and what was raised then."""
+        if self._doctor is None or not self._doctor.first():
+            raise RecordingError(self._path, 1, "its machine was not examined when this was recorded")
+        found: Diagnosis = Replay(self._doctor, DOCTOR, 0, self._path).ask(questions.EXAMINED, (), NOBODY)
+        return found
+
     def pids(self) -> list[int]:
         """Return the processes that were recorded, in order."""
         return sorted(self._processes)
@@ -79,16 +106,17 @@ class RecordedSession:
     def _transcript(self, pid: int, thread: int | None) -> Transcript:
         if pid not in self._processes:
             raise NotRecorded(pid, self._path)
-        if thread not in {None, pid}:
+        if thread is None or thread == pid:
+            return self._processes[pid]
+        if (pid, thread) not in self._threads:
             raise NotRecorded(pid, self._path, f"thread {thread}")
-        return self._processes[pid]
+        return self._threads[pid, thread]
 
 
-def _pid(section: form.Section, path: bytes) -> int:
-    number = section.name.removeprefix(PROCESS)
-    if not (number.isdecimal() and len(number) < 11):
+def _number(text: str, section: form.Section, path: bytes) -> int:
+    if not (text.isdecimal() and len(text) < 11):
         raise RecordingError(path, section.first - 1, "not the number of a process")
-    return int(number)
+    return int(text)
 
 
 def _content(path: bytes) -> bytes:

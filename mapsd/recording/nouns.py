@@ -11,6 +11,7 @@ from mapsd.model import (
     Refused,
     Vma,
 )
+from mapsd.model.diagnosis import NUMBERS, Capabilities, Diagnosis, Finding
 from mapsd.model.held import Held, LayerHeld, Walked
 from mapsd.model.layers import Link, Way
 from mapsd.model.open import Entry, FdInfo
@@ -134,4 +135,11 @@ FD_INFO: Codec[FdInfo] = record(FdInfo, position=NUMBER, flags=NUMBER, mount_id=
 ENTRY: Codec[Entry] = record(Entry, fd=TEXT, shown=maybe(PATH), info=maybe(FD_INFO), device=maybe(DEVICE),
                              inode=maybe(NUMBER), mount_id=maybe(NUMBER))
 WAY: Codec[Way] = record(Way, path=PATH, found=FOUND, rest=PATH, links=many(record(Link, path=PATH, text=PATH)))
+_CAPABILITIES: Codec[tuple[str, ...]] = many(choice(*NUMBERS))
+_FINDING: Codec[Finding] = record(Finding, name=TEXT, works=maybe(FLAG), detail=WORDS, needs=_CAPABILITIES,
+                                  advice=WORDS)
+DIAGNOSIS: Codec[Diagnosis] = record(
+    Diagnosis, release=TEXT, shows=maybe(choice("backing-inode", "overlay-inode")),
+    capabilities=record(Capabilities, held=_CAPABILITIES, initial=FLAG), proofs=many(_FINDING),
+    findings=many(_FINDING))
 VERDICT = row(lambda *pair: pair, choice("same", "different", "silent"), WORDS)

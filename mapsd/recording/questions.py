@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from mapsd.light import Callable
 from mapsd.model import Absent, FileFacts, Found, LayerDir, Mount, Refused, Vma
+from mapsd.model.diagnosis import Diagnosis
 from mapsd.model.held import Held
 from mapsd.model.layers import Way
 from mapsd.model.open import Entry
@@ -32,6 +33,7 @@ from mapsd.recording.codec import (
 from mapsd.recording.nouns import (
     ABSENT,
     BY_HANDLE,
+    DIAGNOSIS,
     DIRECTORY,
     ENTRY,
     FACTS,
@@ -149,6 +151,9 @@ BUILD_ID_OF: Question[bytes | Refused] = Question("build id", (FILE_REF,), _BUIL
 VM_FILE: Question[Held | Refused] = Question(
     "vm_file", (TEXT, VMA), either(("held", Held, HELD_SPELLED), ("refused", Refused, REFUSED)), _lost)
 VM_FILES_COMPARED: Question[Verdict] = Question("vm_file compared", (TEXT, VMA, FILE_REF), VERDICT, _silent)
+
+# The machine as `doctor` examines it; no process is asked about.
+EXAMINED: Question[Diagnosis] = Question("examined", (), DIAGNOSIS, _demanded)
 
 # What is open.
 FD_NAMES: Question[Any] = Question("fd", (), either(("numbers", tuple, many(TEXT)), ("refused", Refused, REFUSED)),

@@ -193,7 +193,7 @@ def test_pseudonyms_are_answered_where_names_would_be(lab, mapper, base, made):
     with made(lab, mapper) as scene:
         pid = scene.target.pid
         names = Pseudonyms([pid])
-        texts = [b"".join(record([pid], one).lines) for one in (None, names)]
+        texts = [b"".join(record([pid], one).lines) for one in (None, lambda _: names)]
     sessions = []
     for number, text in enumerate(texts):
         (base / str(number)).write_bytes(text)

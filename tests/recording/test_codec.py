@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mapsd.errors import AccessDenied, NoHost, ParseError, ProcessGone
 from mapsd.model import Absent, DeviceId, FileFacts, Handle, LayerDir, Mount, OverlayHandle, Refused, Vma
+from mapsd.model.diagnosis import NUMBERS, Capabilities, Diagnosis, Finding
 from mapsd.model.held import Held, LayerHeld, Walked
 from mapsd.model.layers import Link, Way
 from mapsd.model.open import Entry, FdInfo
@@ -40,6 +41,9 @@ layers_held = st.builds(LayerHeld, devices, numbers, walked, walked, st.booleans
                         st.none() | numbers, numbers, numbers)
 nears = st.lists(directories, max_size=1).map(tuple)
 addresses = st.integers(0, 1 << 47)
+capabilities = st.lists(st.sampled_from(list(NUMBERS)), max_size=3).map(tuple)
+findings = st.lists(st.builds(Finding, texts, st.none() | st.booleans(), texts, capabilities, texts),
+                    max_size=3).map(tuple)
 VALUES = {
     "vma": (nouns.VMA, st.builds(Vma, addresses, addresses, st.just("r--p"), numbers, devices, numbers, names)),
     "found": (nouns.FOUND, found), "mount": (nouns.MOUNT, mounts),
@@ -54,6 +58,9 @@ VALUES = {
     "entry": (nouns.ENTRY, st.builds(
         Entry, texts, st.none() | names, st.none() | st.builds(FdInfo, numbers, numbers, numbers, st.none() | numbers),
         st.none() | devices, st.none() | numbers, st.none() | numbers)),
+    "diagnosis": (nouns.DIAGNOSIS, st.builds(
+        Diagnosis, texts, st.sampled_from([None, "overlay-inode"]),
+        st.builds(Capabilities, capabilities, st.booleans()), findings, findings)),
     "way": (nouns.WAY, st.builds(Way, names, found, names, st.lists(st.builds(Link, names, names),
                                                                     max_size=2).map(tuple))),
 }

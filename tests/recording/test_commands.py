@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,11 @@ from mapsd.recording import form
 from mapsd.views.render import as_json
 from tests.cli.command import BOUND, MAPSD, NOBODY, child, ended, mapped, renamed
 from tests.cli.test_remote import ABSENT, PRINTED
+from tests.cli.test_thread import scene
+from tests.overlay.conftest import lab
 from tests.test_imports import PACKAGES, imported
+
+__all__ = ["lab"]
 
 HIDDEN = 'mount -t tmpfs none /proc && mount -t tmpfs none /sys && cd "$0" && exec "$@"'
 
@@ -67,8 +72,7 @@ def started_at(pid):
         return f"0x{maps.readline().partition('-')[0]}"
 
 
-# A recording has its process as its leader sees it, and is asked like any machine.
-ASKED = [words for words in PRINTED if not words.startswith("doctor") and "PID /nothing" not in words]
+ASKED = [*(words for words in PRINTED if "PID /nothing" not in words), "doctor", "doctor --json"]
 
 
 @pytest.mark.parametrize("words", ASKED)
@@ -116,13 +120,19 @@ def test_it_is_answered_from_where_nothing_of_the_machine_is_to_be_seen(recordin
     copy = shared / "copy"
     copy.write_bytes(recording.read_bytes())
     hidden = ["unshare", "-m", "--propagation", "private", "sh", "-c", HIDDEN, str(shared), *NOBODY]
-    for command in ("lookup", "fds", "layers"):
-        asked = [command, target, "--json", "--from", copy]
-        assert run(*asked, prefix=hidden) == run(*asked)
+    for words in (["lookup", target], ["fds", target], ["layers", target], ["which", target, "/"],
+                  ["explain", target, started_at(target)], ["doctor"]):
+        asked = [*words, "--json", "--from", copy]
+        told = run(*asked)
+        assert told[1]
+        assert run(*asked, prefix=hidden) == told
 
 
-def test_a_replay_imports_nothing_that_touches_a_machine(checkout, tmp_path, recording, target):
-    names = imported(checkout, tmp_path, "lookup", str(target), "--from", str(recording))
+@pytest.mark.parametrize("words", [["lookup", "PID"], ["lookup", "--all", "--json"], ["fds", "PID"],
+                                   ["which", "PID", "/"], ["doctor"], ["doctor", "--json"]])
+def test_a_replay_imports_nothing_that_touches_a_machine(checkout, tmp_path, recording, target, words):
+    asked = [str(target) if word == "PID" else word for word in words]
+    names = imported(checkout, tmp_path, *asked, "--from", str(recording))
     assert "mapsd.recorder.session" in names
     assert not {name for name in names if name.startswith("mapsd.linux")}
     assert not names & (PACKAGES | {"ctypes", "socket", "mapsd.session"})
@@ -177,7 +187,9 @@ def test_what_does_not_go_with_a_recording_is_not_understood(recording, target, 
     for words, said in (
             (["lookup", "self"], "self is no process of a recording"), (["fds", target, "self"], "self is no process"),
             (["lookup", target, "--procfs", "/proc"], "--procfs and --from exclude each other"),
-            (["which", target, "bin"], "not an absolute path"), (["doctor"], "no such option"),
+            (["which", target, "bin"], "not an absolute path"),
+            (["doctor", "--procfs", "/proc"], "--procfs and --from exclude each other"),
+            (["doctor", target], "no operand is taken"),
             (["extract", target, "0x0", "-o", "-"], "no such option")):
         refused([*words, "--from", recording], 2, said)
     refused(["lookup", target, "--from", tmp_path / "none"], 2, "No such file or directory")
@@ -188,16 +200,79 @@ def test_what_does_not_go_with_a_recording_is_not_understood(recording, target, 
 def test_what_is_no_recording_is_refused_by_file_line_and_reason(tmp_path, recording, target):
     path = tmp_path / "other"
     path.write_bytes(recording.read_bytes().replace(b"| ", b"|  ", 1))
-    refused(["lookup", target, "--from", path], 70, f"{path}:11: the section process {target}, up to line ")
+    refused(["lookup", target, "--from", path], 70, f"{path}:15: the section process {target}, up to line ")
     refused(["lookup", target, "--from", __file__], 70, f"{__file__}:1: no recording of mapsd's")
     refused(["lookup", target, "--from", "/dev/zero"], 70, "/dev/zero:1: larger than 256 MiB")
 
 
-def test_a_process_is_in_a_recording_once(recording, target, tmp_path):
+@pytest.mark.parametrize("name", ["process PID", "thread 7 of PID", "doctor"])
+def test_what_is_recorded_is_there_once(recording, target, tmp_path, name):
     sections = [(one.name, iter(one.lines)) for one in form.parsed(recording.read_bytes(), b"f")]
+    named = name.replace("PID", str(target))
     path = tmp_path / "twice"
-    path.write_bytes(b"".join(form.rendered(iter([*sections, (f"process {target}", iter(["run lookup"]))]))))
-    refused(["lookup", target, "--from", path], 70, f"another section of the process {target}")
+    path.write_bytes(b"".join(form.rendered(iter([*sections, *[(named, iter(["run lookup"]))] * 2]))))
+    refused(["lookup", target, "--from", path], 70, f"another section of the {named}")
+
+
+@pytest.mark.parametrize("name", ["process x", "process ", "thread 1 of", "thread x of 1", "thread 1 of 99999999999"])
+def test_what_is_no_number_is_refused(tmp_path, name):
+    path = tmp_path / "numbered"
+    path.write_bytes(b"".join(form.rendered(iter([(name, iter(["run lookup"]))]))))
+    refused(["lookup", 1, "--from", path], 70, "2: not the number of a process")
+
+
+def test_a_recording_without_an_examination_says_so(recording, tmp_path):
+    found = form.parsed(recording.read_bytes(), b"f")
+    sections = [(one.name, iter(one.lines)) for one in found if one.name != "doctor"]
+    path = tmp_path / "unexamined"
+    path.write_bytes(b"".join(form.rendered(iter(sections))))
+    refused(["doctor", "--from", path], 70, f"{path}:1: its machine was not examined when this was recorded")
+
+
+def test_a_machine_that_could_not_be_examined_is_said_to_be_one(tmp_path):
+    path = tmp_path / "failed"
+    path.write_bytes(b"".join(form.rendered(iter([
+        ("doctor", iter(["run doctor", 'examined []\traised {"errno": [2, "No such file or directory"]}']))]))))
+    refused(["doctor", "--from", path], 70, "this machine cannot be examined: [Errno 2] No such file or directory")
+
+
+@pytest.fixture
+def threaded(lab):
+    with scene(Path(tempfile.mkdtemp(dir=lab))) as (pid, thread):
+        yield pid, thread
+
+
+def test_a_thread_with_mounts_of_its_own_is_recorded_as_it_sees_the_process(threaded, tmp_path):
+    pid, thread = threaded
+    made = tmp_path / "made"
+    status, out, _ = run("record", pid, "-o", made)
+    assert (status, b": 1 process and 1 thread, " in out) == (0, True)
+    told = [run("lookup", pid, "--json", *words) for words in ([], ["--thread", thread], ["--thread", pid])]
+    assert told[0] == told[2] != told[1]
+    assert told == [run("lookup", pid, "--json", *words, "--from", made) for words in (
+        [], ["--thread", thread], ["--thread", pid])]
+    listed = run("lookup", "--all", "-n", "-o", "PID", "--from", made)[1].split()
+    assert set(map(int, listed)) == {pid}
+    redacted = tmp_path / "redacted"
+    assert run("record", pid, "--redact", "-o", redacted)[0] == 0
+    asked = "lookup", pid, "--thread", thread, "-n", "-o", "STATE,OPENABLE_PATH", "--from"
+    named, other = (run(*asked, path)[1] for path in (made, redacted))
+    assert [line.split()[0] for line in named.splitlines()] == [line.split()[0] for line in other.splitlines()]
+    assert b"/proc/%d/task/%d/root/" % (pid, thread) in other
+
+
+def test_any_thread_is_recorded_where_it_is_asked_for(tmp_path):
+    def body():
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        return mapped(__file__)
+    made = tmp_path / "made"
+    with child(body) as pid:
+        [other] = {int(name) for name in os.listdir(f"/proc/{pid}/task")} - {pid}
+        assert b": 1 process, " in run("record", pid, "-o", made)[1]
+        refused(["lookup", pid, "--thread", other, "--from", made], 1, f"{pid}: thread {other} is not recorded in")
+        assert run("record", pid, "--thread", other, "--force", "-o", made)[0] == 0
+        told = run("lookup", pid, "--thread", other, "--json")
+    assert run("lookup", pid, "--thread", other, "--json", "--from", made) == told
 
 
 def test_more_than_is_read_is_not_written(tmp_path, target, monkeypatch):
@@ -214,6 +289,9 @@ def test_a_recording_is_not_made_where_it_cannot_be(tmp_path, target):
     refused(["record", target, "-o", tmp_path / "no/where"], 70, "No such file or directory")
     refused(["record", ABSENT, "-o", tmp_path / "absent"], 1, "no such process")
     refused(["record", "-o", tmp_path / "absent"], 2, "a PID is missing")
+    refused(["record", target, "--thread", ABSENT, "-o", tmp_path / "absent"], 1, f"{target}: no thread {ABSENT}")
+    refused(["record", target, 1, "--thread", 1, "-o", tmp_path / "absent"], 2, "--thread is of one process")
+    refused(["record", target, "--thread", "x", "-o", tmp_path / "absent"], 2, "not a TID: 'x'")
     refused(["record", target], 2, "where to is missing")
     (tmp_path / "link").symlink_to(made)
     refused(["record", target, "--force", "-o", tmp_path / "link"], 70, "no regular file")

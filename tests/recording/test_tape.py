@@ -87,7 +87,8 @@ def test_a_failure_is_met_again_where_it_was_met(failure):
 
 
 UNKNOWN = {name: question for name, question in vars(questions).items() if isinstance(question, questions.Question)}
-DEMANDED = {"OPEN", "STAT_LINE", "MOUNTINFO", "STATUS", "MAPS_OPENED", "MAPS", "STARTED", "RELEASE", "NOW", "FD_NAMES"}
+DEMANDED = {"OPEN", "STAT_LINE", "MOUNTINFO", "STATUS", "MAPS_OPENED", "MAPS", "STARTED", "RELEASE", "NOW", "FD_NAMES",
+            "EXAMINED"}
 
 
 @pytest.mark.parametrize("name", UNKNOWN)

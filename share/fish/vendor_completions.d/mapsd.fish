@@ -54,7 +54,7 @@ end
 
 complete -c mapsd -f
 
-set -g __mapsd_valued ' --socket' ' --url' ' --token-file' ' --ca-file' ' --cert-file' ' --key-file' 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'lookup --from' 'explain --proof' 'explain --procfs' 'explain --host-root' 'explain --from' 'fds --proof' 'fds --procfs' 'fds --host-root' 'fds --from' 'layers --procfs' 'layers --host-root' 'layers --from' 'which --procfs' 'which --host-root' 'which --from' 'record -o' 'record --output' 'record --procfs' 'record --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root'
+set -g __mapsd_valued ' --socket' ' --url' ' --token-file' ' --ca-file' ' --cert-file' ' --key-file' 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'lookup --from' 'explain --proof' 'explain --procfs' 'explain --host-root' 'explain --from' 'fds --proof' 'fds --procfs' 'fds --host-root' 'fds --from' 'layers --procfs' 'layers --host-root' 'layers --from' 'which --procfs' 'which --host-root' 'which --from' 'record -o' 'record --output' 'record --thread' 'record --procfs' 'record --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root' 'doctor --from'
 complete -c mapsd -n '__mapsd_at ""' -l version -d 'the version'
 complete -c mapsd -n '__mapsd_at ""' -l socket -r -F -d 'ask the daemon at this Unix socket: lookup, explain, fds, layers, which, doctor'
 complete -c mapsd -n '__mapsd_at ""' -l url -x -d 'the same by http://HOST:PORT or https://HOST:PORT'
@@ -131,6 +131,7 @@ complete -c mapsd -n '__mapsd_at "which" -eq 1' -k -F -d 'PATH'
 complete -c mapsd -n '__mapsd_at ""' -a record -d 'all that answers about processes are made from, as a file'
 complete -c mapsd -n '__mapsd_at "record"' -s o -l output -r -F -d 'where to; - is stdout'
 complete -c mapsd -n '__mapsd_at "record"' -s f -l force -d 'replace FILE where it is a regular file; links are never followed nor replaced'
+complete -c mapsd -n '__mapsd_at "record"' -l thread -x -d 'as this thread of the one process sees it as well; those that have a mount namespace or a root of their own are recorded in any case'
 complete -c mapsd -n '__mapsd_at "record"' -l redact -d 'write the same pseudonym wherever a name is the same; user and group ids as well'
 complete -c mapsd -n '__mapsd_at "record"' -l procfs -x -d 'the processes of this procfs, which in a container is the host\'s'
 complete -c mapsd -n '__mapsd_at "record"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
@@ -183,4 +184,5 @@ complete -c mapsd -n '__mapsd_at ""' -a doctor -d 'what this kernel and your pri
 complete -c mapsd -n '__mapsd_at "doctor"' -s J -l json -d 'print one JSON object'
 complete -c mapsd -n '__mapsd_at "doctor"' -l procfs -x -d 'the processes of this procfs, which in a container is the host\'s'
 complete -c mapsd -n '__mapsd_at "doctor"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
+complete -c mapsd -n '__mapsd_at "doctor"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "doctor"' -s h -l help -d 'this text'
