@@ -67,7 +67,7 @@ def _answers(path: bytes) -> bool:
     """Return whether a process of its own can ask the filesystem at *path* within the time allowed."""
     if not sys.executable:
         return False
-    from select import select  # noqa: PLC0415  (few machines have such a mount)
+    from select import POLLIN, poll  # noqa: PLC0415  (few machines have such a mount)
     reader, writer = os.pipe()
     with opened(reader):
         with opened(writer):
@@ -75,7 +75,10 @@ def _answers(path: bytes) -> bool:
             child = os.posix_spawn(sys.executable, [sys.executable, "-S", "-I", "-c", _PROBE, os.fsdecode(path)],
                                    os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1), *quiet])
         # It prints nothing: the end of its output is its own. A pidfd would be Linux 5.3.
-        ended = bool(select([reader], [], [], PROBE_SECONDS)[0])
+        # Not select(2), which knows no descriptor above 1023.
+        waiting = poll()
+        waiting.register(reader, POLLIN)
+        ended = bool(waiting.poll(PROBE_SECONDS * 1000))
     if not ended:
         # One that waits for the server beyond any signal is reaped by whoever waits last.
         os.kill(child, 9)
