@@ -11,6 +11,8 @@ from mapsd.light import TYPE_CHECKING, Iterator, Sequence
 from mapsd.model import Absent, Evidence, FileFacts, LayerDir, Mount, Refused
 from mapsd.model.containers import Contained, Container, MountedElsewhere, Uncontained, Unidentified
 from mapsd.parse import cgroup
+from mapsd.parse.overlay_xattrs import overlay_handle
+from mapsd.ports import same_handle
 from mapsd.resolve.certainty import certainty
 from mapsd.resolve.hostpath import host_path
 from mapsd.resolve.layout import root_mount
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from mapsd.sources import Beside, ContainedAttempt, Inhabitant, Inhabitants, Texts
 
 _UNSTEADY = Unidentified("the process's mounts or root changed each time they were read")
+_CHROOT = Uncontained("its root was changed (chroot), but it is in the machine's mount namespace")
 _FUSE = b"fuse.fuse-overlayfs"
 _SEES_ALL = "CAP_SYS_PTRACE"
 
@@ -60,7 +63,13 @@ def _hint(process: "Texts") -> cgroup.Hint | None:
 
 def _agreed(found: Contained, hint: cgroup.Hint | None, pid: int, attempt: "ContainedAttempt") -> Contained:
     """Return what was found, unless the process's group or its conmon name another container."""
-    if not isinstance(found, Container) or found.id is None or found.engine is None:
+    if isinstance(found, Unidentified):
+        return found
+    if isinstance(found, Uncontained) or found.engine is None:
+        # A tool may have left its container's root, or made another one inside of it.
+        return found if hint is None else Unidentified(f"its control group is that of the container {hint.id}, but its "
+                                                       "root is not known to be")
+    if found.id is None:
         return found
     told = runners.conmon(attempt.beside().ancestors(pid)) if found.engine in {"podman", "cri-o"} else None
     if told is not None and told.id != found.id:
@@ -76,14 +85,17 @@ def _agreed(found: Contained, hint: cgroup.Hint | None, pid: int, attempt: "Cont
 
 def _identified(around: Scene, attempt: "ContainedAttempt", process: "Texts") -> Contained:
     root = root_mount(around) or _listed(around)
+    beside = attempt.beside()
+    within = _is_same(process, beside, "ns/mnt")
+    if root is None and around.root_mount is not None and within:
+        return _CHROOT
     if root is None:
         return Unidentified("the mount of its root is in no mount table that can be read", (_SEES_ALL,))
     here = next((mount for mount in around.host.all if mount.mount_point == b"/"), None)
     if here is not None and (here.device, here.root) == (root.device, root.root):
-        return _on_machine(process, attempt.beside())
-    beside = attempt.beside()
-    if _is_same(process, beside, "ns/mnt"):
-        return Uncontained("its root was changed (chroot), but it is in the machine's mount namespace")
+        return _on_machine(process, beside)
+    if within:
+        return _CHROOT
     if root.fs_type == OVERLAY:
         return _by_overlay(root, around, attempt) or _otherwise(process, beside)
     if root.fs_type == _FUSE:
@@ -117,40 +129,50 @@ def _by_overlay(root: Mount, around: Scene, attempt: "ContainedAttempt") -> Cont
     lowers = [layer.dir.path for layer in overlay.lowers() if layer.dir is not None and layer.dir.mine]
     role = "upper" if overlay.has_upper() else "topmost"
     detail = Evidence("layer", f"the {role} layer of its root is this container's in the engine's store")
-    return _in_store(own.path, lowers, attempt.beside(), detail)
+    return _in_store(own, lowers, attempt.beside(), detail)
 
 
-def _own(overlay: Overlay, around: Scene, attempt: "ContainedAttempt") -> LayerDir | Unidentified:
+def _own(overlay: Overlay, around: Scene, attempt: "ContainedAttempt") -> bytes | Unidentified:
     """Return the directory of the topmost layer, which must be the very one that was mounted."""
+    top = next(iter(overlay.layers))
     if overlay.has_upper():
-        if overlay.upper is None:
-            return Unidentified("which directory the upper layer of its root is cannot be established",
-                                ("CAP_DAC_READ_SEARCH",))
-        own = overlay.upper
+        found = overlay.upper
     else:
-        top = next(iter(overlay.lowers()), None)
-        if top is None or top.dir is None or not certainty(top, overlay, attempt.machine.listed, around).yes:
-            return Unidentified("its root has no upper layer, and which directory the topmost one is cannot be "
-                                "established", ("CAP_DAC_READ_SEARCH",))
-        own = top.dir
-    return _named(own, overlay, around, attempt.beside())
+        sure = top.dir is not None and certainty(top, overlay, attempt.machine.listed, around).yes
+        found = top.dir if sure else None
+    if found is not None and _is_named(found):
+        return _as_mounted(found, overlay, around).path
+    return _elsewhere(overlay, around, attempt.beside()) or Unidentified(
+        f"which directory the {top.role} layer of its root is cannot be established",
+        ("CAP_DAC_READ_SEARCH", _SEES_ALL))
 
 
-def _named(own: LayerDir, overlay: Overlay, around: Scene, beside: "Beside") -> LayerDir | Unidentified:
-    """Return a layer's directory by a name that the observer can use, if need be through another process's root."""
-    if own.mine and own.path:
-        return own
-    for path in _elsewhere(overlay, around, beside):
+def _is_named(found: LayerDir) -> bool:
+    return found.mine and bool(found.path)
+
+
+def _as_mounted(own: LayerDir, overlay: Overlay, around: Scene) -> LayerDir:
+    """Return the topmost layer by the name that its text leads to: so are the other layers named."""
+    named = around.machine.directories(overlay.layers[0].text, overlay.bases)
+    return next((one for one in named if _is_named(one) and same_file(one.facts, own.facts)), own)
+
+
+def _elsewhere(overlay: Overlay, around: Scene, beside: "Beside") -> bytes | None:
+    """Return the topmost layer's directory through the root of a process that has the overlay mounted, too.
+
+    The overlay's own root names it by its handle, which no other directory has.
+    """
+    top = around.process.named(b"/")
+    wanted = overlay_handle(top.handle) if isinstance(top, FileFacts) and overlay.mount.root == b"/" else None
+    for path in _names_elsewhere(overlay, around, beside) if wanted is not None else ():
         tree = beside.tree(path)
         found = Absent() if isinstance(tree, Absent | Refused) else tree.entry(b"")
-        if isinstance(found, FileFacts) and same_file(found, own.facts):
-            return own._replace(path=path, mine=True)
-    return Unidentified("the upper layer of its root has no name in any mount namespace that can be looked at",
-                        (_SEES_ALL,))
+        if wanted is not None and isinstance(found, FileFacts) and same_handle(found.handle, wanted.handle):
+            return path
+    return None
 
 
-def _elsewhere(overlay: Overlay, around: Scene, beside: "Beside") -> Iterator[bytes]:
-    """Yield what the topmost layer may be called through the roots of processes that have the overlay mounted."""
+def _names_elsewhere(overlay: Overlay, around: Scene, beside: "Beside") -> Iterator[bytes]:
     text = overlay.layers[0].text
     names = [text] if text.startswith(b"/") else [base.rstrip(b"/") + b"/" + text for base in overlay.bases]
     for one in beside.mounted(overlay.mount.device):
@@ -206,6 +228,9 @@ def _by_directory(root: Mount, around: Scene, beside: "Beside") -> Contained | N
 
 def _otherwise(process: "Texts", beside: "Beside") -> Contained:
     """Return the container that no store has: one of a runtime alone, of systemd-nspawn, or of nobody that is known."""
+    monitored = _monitored(process, beside)
+    if monitored is not None:
+        return monitored
     space = process.target("ns/mnt")
     for state in runtimes.states(beside.tree):
         if space is not None and beside.process(state.pid) == (state.started, space):
@@ -216,3 +241,16 @@ def _otherwise(process: "Texts", beside: "Beside") -> Contained:
         return machine._replace(evidence=(Evidence("parent", "a systemd-nspawn of root's is above it"),))
     return Container(None, evidence=(Evidence("namespaces", "a root and a mount namespace of its own"),),
                      reason="no engine's store or state is known that it is in")
+
+
+def _monitored(process: "Texts", beside: "Beside") -> Contained | None:
+    """Return the container that conmon, above the process, runs from a store of its own user's."""
+    told = runners.conmon(beside.ancestors(process.pid))
+    place = runners.place_of(told) if told is not None else None
+    if told is None or place is None:
+        return None
+    if beside.owner(place.store) != told.runner.uid:
+        return Unidentified("the conmon above it is another user's than the store that it names")
+    found = stores.container_called(told.id, place, beside.tree)
+    detail = Evidence("parent", "the conmon above it runs this container")
+    return found._replace(evidence=(detail,)) if isinstance(found, Container) else found

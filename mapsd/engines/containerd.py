@@ -83,6 +83,13 @@ def image_layers(tree: "Tree", found: Container) -> ImageLayers:
     return ImageLayers(made, doubts.reason)
 
 
+def with_image_id(tree: "Tree", found: Container) -> Container:
+    """Return a container whose image's digest is known with the image's id. Raises Unread, ParseError."""
+    _, *below = _chain(_snapshots(tree, found.driver), int(found.key))
+    image = _contents(tree, found, [one.name for one in reversed(_of_image(below))])
+    return found._replace(image_id=image.image_id)
+
+
 def _contents(tree: "Tree", found: Container, wanted: list[str]) -> Unpacked:
     """Return what is known of the layers of an image. Raises Unread, ParseError."""
     if found.image_digest is not None:

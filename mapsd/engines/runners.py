@@ -5,13 +5,15 @@ what is named.
 """
 
 from mapsd.engines.documents import is_name
-from mapsd.light import Iterator, NamedTuple, Sequence
+from mapsd.engines.place import Place
+from mapsd.light import Iterator, Mapping, NamedTuple, Sequence
 from mapsd.model.containers import Container, Runner
 from mapsd.parse.overlay_options import split_layers
 
 _FUSE = (b"fuse-overlayfs",)
-# Of systemd-nspawn: short options with a value, and the long ones that matter here.
-_VALUED, _LONG = (b"D", b"i", b"M", b"u", b"S", b"E", b"L", b"Z", b"p"), (b"--directory", b"--image", b"--machine")
+# Options of systemd-nspawn with a value: those that matter here, and others with a letter.
+_VALUED = {b"D": b"directory", b"i": b"image", b"M": b"machine", b"u": b"user", b"S": b"slice", b"E": b"setenv",
+           b"L": b"selinux-apifs-context", b"Z": b"selinux-context", b"p": b"port"}
 
 
 class Monitored(NamedTuple):
@@ -30,6 +32,15 @@ def conmon(ancestors: Sequence[Runner]) -> Monitored | None:
             bundle = _option(one.arguments, b"-b", b"--bundle")
             return Monitored(identity.decode("ascii", "replace"), bundle or b"", one) if identity else None
     return None
+
+
+def place_of(told: Monitored) -> Place | None:
+    """Return the store of a bundle, None where it is in none: STORE/DRIVER-containers/ID/userdata."""
+    parts = told.bundle.split(b"/")
+    if len(parts) < 4 or parts[-1] != b"userdata" or not parts[-3].endswith(b"-containers"):
+        return None
+    driver = parts[-3].removesuffix(b"-containers").decode("ascii", "replace")
+    return Place("storage", b"/".join(parts[:-3]) or b"/", driver, "") if is_name(driver) else None
 
 
 def upper_of(server: Runner) -> bytes | None:
@@ -52,26 +63,43 @@ def nspawn(ancestors: Sequence[Runner]) -> Container | None:
 
     It is called by `--machine`, or after its directory or image. See systemd-nspawn(1).
     """
-    for one in ancestors:
-        if one.exe is not None and one.exe.rpartition(b"/")[2] == b"systemd-nspawn" and one.uid == 0:
-            own = _before_command(one.arguments)
-            given = _option(own, b"-M", b"--machine")
-            directory = _option(own, b"-D", b"--directory") or _option(own, b"-i", b"--image")
-            plain = given or (directory or b"").rstrip(b"/").rpartition(b"/")[2].removesuffix(b".raw")
-            name = plain.decode("utf-8", "replace")
-            return Container("systemd-nspawn", name if is_name(name) else None, name if is_name(name) else None)
-    return None
+    machines = [one for one in ancestors if one.uid == 0 and one.exe is not None
+                and one.exe.rpartition(b"/")[2] == b"systemd-nspawn"]
+    # Inside of the machine a copy of it may be the first process, without the arguments.
+    name = next(filter(is_name, (_machine(_given(one.arguments)) for one in machines)), None)
+    return Container("systemd-nspawn", name, name) if machines else None
 
 
-def _before_command(arguments: Sequence[bytes]) -> Sequence[bytes]:
-    """Return the words of systemd-nspawn before those of the command that it runs, which may look like its own."""
-    place = 1
-    while place < len(arguments) and arguments[place].startswith(b"-"):
-        word = arguments[place]
-        # The last of several letters may have a value; so has a long option without `=` that is one of these.
-        takes = word[-1:] in _VALUED if not word.startswith(b"--") else word in _LONG
-        place += 2 if (takes and len(word) == 2) or word in _LONG else 1
-    return arguments[:place]
+def _machine(given: Mapping[bytes, bytes]) -> str:
+    directory = given.get(b"directory", given.get(b"image", b""))
+    plain = directory.rstrip(b"/").rpartition(b"/")[2].removesuffix(b".raw")
+    return given.get(b"machine", plain).decode("utf-8", "replace")
+
+
+def _given(arguments: Sequence[bytes]) -> Mapping[bytes, bytes]:
+    """Return the values of systemd-nspawn's options, up to the command that it runs, which may have such as well."""
+    found: dict[bytes, bytes] = {}
+    words = iter(arguments[1:])
+    for word in words:
+        if not word.startswith(b"-") or word == b"--":
+            break
+        name, value, separate = _long(word) if word.startswith(b"--") else _short(word)
+        found[name] = next(words, b"") if separate else value
+    return found
+
+
+def _long(word: bytes) -> tuple[bytes, bytes, bool]:
+    name, equals, value = word[2:].partition(b"=")
+    return name, value, not equals and name in _VALUED.values()
+
+
+def _short(word: bytes) -> tuple[bytes, bytes, bool]:
+    """Return the option at the end of a group of letters that has a value, here or in the next word."""
+    for place in range(1, len(word)):
+        letter = word[place:place + 1]
+        if letter in _VALUED:
+            return _VALUED[letter], word[place + 1:], place + 1 == len(word)
+    return b"", b"", False
 
 
 def _program(runner: Runner) -> bytes:

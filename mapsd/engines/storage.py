@@ -33,13 +33,21 @@ class Store(NamedTuple):
 
 def container(stores: Sequence[Store], place: Place) -> Container:
     """Return the container whose own layer is at a place of the first store. Raises Unread."""
-    tree = stores[0].tree
-    listed = _all(tree, f"{place.driver}-containers", "containers")
-    found = [one for one in listed if one.raw("layer") == place.key]
+    return _only("layer", place.key, stores, place)
+
+
+def container_called(identity: str, stores: Sequence[Store], place: Place) -> Container:
+    """Return the container with an id in the first store, whose driver is that of a place. Raises Unread."""
+    return _only("id", identity, stores, place)
+
+
+def _only(field: str, wanted: str, stores: Sequence[Store], place: Place) -> Container:
+    listed = _all(stores[0].tree, f"{place.driver}-containers", "containers")
+    found = [one for one in listed if one.raw(field) == wanted]
     if len(found) != 1 or not is_name(found[0].raw("id")):
         raise Unread(f"{place.driver}-containers/containers.json".encode(),
-                     f"{len(found) or 'no'} containers have the layer {place.key}")
-    return _described(found[0], listed, stores, place)
+                     f"{len(found) or 'no'} containers have the {field} {wanted}")
+    return _described(found[0], listed, stores, place._replace(key=found[0].raw("layer")))
 
 
 def _described(found: Fields, listed: list[Fields], stores: Sequence[Store], place: Place) -> Container:

@@ -2,7 +2,7 @@
 
 from mapsd.engines import containerd, docker, storage
 from mapsd.engines.documents import Unread
-from mapsd.engines.place import Place, places
+from mapsd.engines.place import Doubts, Place, places
 from mapsd.errors import ParseError
 from mapsd.light import TYPE_CHECKING, Callable, Sequence
 from mapsd.model import Absent, Refused
@@ -31,6 +31,14 @@ def container(directory: bytes, lowers: Sequence[bytes], open_tree: "Open") -> C
     return refusals[0] if refusals else None
 
 
+def container_called(identity: str, place: Place, open_tree: "Open") -> Container | Unidentified:
+    """Return the container with an id in the containers/storage at *place*."""
+    try:
+        return storage.container_called(identity, _stores(place.store, (), open_tree), place)
+    except Unread as error:
+        return Unidentified(str(error), (error.needs,) if error.needs else ())
+
+
 def image_layers(found: Container, open_tree: "Open") -> ImageLayers:
     """Return the layers of a container's image; none, with a reason, where they are not known."""
     if found.store is None or not found.driver:
@@ -48,7 +56,7 @@ def _container(place: Place, others: Sequence[bytes], open_tree: "Open") -> Cont
     if place.kind == "docker":
         return docker.container(tree, place)
     found = containerd.container(tree, place)
-    return _of_docker(found, open_tree) if found.engine == "docker" else found
+    return _of_docker(found, tree, open_tree) if found.engine == "docker" else found
 
 
 def _image_layers(found: Container, store: bytes, open_tree: "Open") -> ImageLayers:
@@ -73,7 +81,7 @@ def opened(open_tree: "Open", path: bytes) -> "Tree":
     return tree
 
 
-def _of_docker(found: Container, open_tree: "Open") -> Container:
+def _of_docker(found: Container, layers: "Tree", open_tree: "Open") -> Container:
     """Return what Docker itself keeps of a container whose layers are containerd's.
 
     Docker's directory is where it keeps its own containerd, or the usual one beside the system's.
@@ -88,5 +96,7 @@ def _of_docker(found: Container, open_tree: "Open") -> Container:
         except (Unread, ParseError):
             continue
         # Of an image in containerd's store Docker calls the digest that its name stands for its id.
-        return found._replace(name=itself.name, image=itself.image, image_digest=itself.image_id, reason=itself.reason)
+        named, doubts = found._replace(name=itself.name, image=itself.image, image_digest=itself.image_id), Doubts()
+        doubts.add(itself.reason)
+        return (doubts.tried(containerd.with_image_id, layers, named) or named)._replace(reason=doubts.reason)
     return found._replace(reason=found.reason or "Docker's own directory is not known, which has the names")

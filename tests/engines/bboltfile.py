@@ -105,5 +105,5 @@ class Writer:
         return number
 
 
-def written(tree: Tree, order: str = "<", page: int = PAGE) -> bytes:
-    return Writer(order, page).file(tree)
+def written(tree: Tree, order: str = "<", page: int = PAGE, transaction: int = 7) -> bytes:
+    return Writer(order, page).file(tree, transaction)

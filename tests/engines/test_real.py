@@ -1,0 +1,93 @@
+"""What mapsd says of containers that real engines run is what the engines say: also when they have stopped."""
+
+from pathlib import Path
+
+import mapsd
+from mapsd.model.containers import Container, ImageLayers, Uncontained
+from tests.engines import lab
+from tests.engines.images import LAB
+from tests.engines.lab import Engine, Running
+
+
+def found(running: Running) -> tuple[Container, ImageLayers]:
+    with mapsd.Session() as session:
+        container = session.container(running.pid)
+        assert isinstance(container, Container), container
+        return container, session.image_layers(container)
+
+
+def test_a_container_is_called_as_its_engine_calls_it(engine: Engine):
+    kind = "podman" if engine.name.startswith(("podman", "rootless")) else engine.name
+    for one in engine.containers:
+        container, _ = found(one)
+        assert (container.engine, container.id, container.name) == (kind, one.id, one.name)
+        assert (container.image, container.image_id) == (one.image_name, one.image_id)
+        assert container.image_digest == one.image_digest
+        assert (container.pod, container.namespace) == (None, None)
+
+
+def test_its_layers_are_the_images_in_the_engines_order(engine: Engine):
+    for one in engine.containers:
+        _, layers = found(one)
+        assert layers.reason is None
+        assert [layer.position for layer in layers.layers] == list(range(1, len(one.image.layers) + 1))
+        assert [layer.diff_id for layer in layers.layers] == one.image.layers
+        assert [layer.step for layer in layers.layers] == one.image.steps
+        assert [real(layer.directory) for layer in reversed(layers.layers)] == [real(path) for path in one.lowers]
+
+
+def real(path: str | bytes) -> str:
+    """Return a directory's own name: some engines name a link to it."""
+    return str(Path(path if isinstance(path, str) else path.decode()).resolve())
+
+
+def test_each_mapped_file_is_of_the_layer_that_brought_it(engine: Engine):
+    if engine.name == "rootless-fuse":
+        return  # its files are not known: see below
+    for one in engine.containers:
+        _, layers = found(one)
+        answer = mapsd.lookup(one.pid)
+        seen = set()
+        for mapping in answer.mappings:
+            if mapping.kind != "file":
+                continue
+            assert mapping.backing is not None, mapping
+            layer = layers.of(mapping.backing.layer_path)
+            name = (mapping.user_path or b"").decode()
+            # What was changed before it was mapped is the container's own.
+            wanted = None if name.endswith("libupd.so") else one.image.at[name]
+            assert (layer.position if layer else None) == wanted, mapping
+            assert mapping.backing.layer_role == ("upper" if wanted is None else "lower")
+            if name.startswith(f"/{LAB}/"):
+                assert bytes_of(one.pid, mapping.vma) == Path(mapping.backing.path.decode()).read_bytes()[:4096]
+            seen.add(name)
+        assert len(seen) > 2
+
+
+def bytes_of(pid: int, vma) -> bytes:
+    """Return the first page that a process has at a mapping."""
+    with Path(f"/proc/{pid}/mem").open("rb") as memory:
+        memory.seek(vma.start)
+        return memory.read(4096)
+
+
+def test_the_engines_own_processes_are_in_no_container(engine: Engine):
+    with mapsd.Session() as session:
+        for one in engine.containers:
+            parent = int(Path(f"/proc/{one.pid}/stat").read_text().rpartition(") ")[2].split()[1])
+            assert isinstance(session.container(parent), Uncontained)
+
+
+def test_without_the_engine_the_answers_are_the_same(engine: Engine):
+    before = [found(one) for one in engine.containers]
+    engine.stop()
+    assert [found(one) for one in engine.containers] == before
+    # What the engine said still holds.
+    assert [container.id for container, _ in before] == [one.id for one in engine.containers]
+
+
+def test_a_container_of_lxc_is_called_as_its_directory(space, rootfs):
+    with lab.lxc(space, rootfs) as engine:
+        container, layers = found(engine.containers[0])
+    assert (container.engine, container.id, container.name, container.image) == ("lxc", "web", "web", None)
+    assert layers.layers == ()
