@@ -1,5 +1,8 @@
 """Many questions that share what they may share: how another program embeds mapsd."""
 
+import os
+import time
+
 from mapsd.answer.observe import checked, observe
 from mapsd.answer.reading import Asking
 from mapsd.light import TYPE_CHECKING, Callable, Sequence
@@ -118,7 +121,7 @@ class Session:
         is not absolute) and ParseError; for *pid* also ProcessGone and AccessDenied: others that fail are counted.
         """
         from mapsd.answer import translation  # noqa: PLC0415  (a lookup needs none of it)
-        asking = translation.Asking(self._live, _searching(), self._root)
+        asking = translation.Asking(self._live, _searching(), self._root, os.uname().release, time.time())
         if pid is not None:
             return translation.in_process(wanted, pid, asking)
         return translation.among(wanted, self.pids() if among is None else among, asking)
@@ -178,3 +181,9 @@ def which(pid: int, path: bytes, thread: int | None = None, host: Host = HERE) -
     """Return which file a name of one process opens, asked in a session of its own: see Session."""
     with Session(host=host) as session:
         return session.which(pid, path, thread)
+
+
+def translate(wanted: "Wanted", pid: int | None = None, host: Host = HERE) -> "Translation":
+    """Return by which names a machine's processes open a file, asked in a session of its own: see Session."""
+    with Session(host=host) as session:
+        return session.translate(wanted, pid)

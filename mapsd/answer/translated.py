@@ -7,10 +7,12 @@ from mapsd.answer.name import decided, leads_alike, lies_on
 from mapsd.answer.name import is_steady as is_unwritten
 from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.answer.wanted import Found, Plain, sought
+from mapsd.errors import AccessDenied, ParseError
 from mapsd.light import TYPE_CHECKING, Callable, Iterator, NamedTuple
 from mapsd.model import Absent, Backing, FileFacts, Mount, Refused, Skipped
 from mapsd.model.layers import Descent, Way, Winner
-from mapsd.model.translated import Hider, Name, View, Wanted
+from mapsd.model.translated import Hider, Name, Numbered, View, Wanted
+from mapsd.parse.maps import parse
 from mapsd.resolve.hiding import Sought, Verdict, verdict
 from mapsd.resolve.layerfile import backing_of
 from mapsd.resolve.opened import missing
@@ -50,22 +52,42 @@ def _translated(seen: "Observed", wanted: Wanted, search: "Callable[[Layers], Se
         if after == before:
             return found
         before = after
-    names = tuple(name._replace(what="unknown", by=None, opens=None, proof="none", evidence=(), reason=_CHANGES)
+    names = tuple(name._replace(what="unknown", by=None, opens=None, proof="", evidence=(), reason=_CHANGES)
                   for name in found.names)
     return found._replace(names=names, skipped=(*found.skipped, _UNSTEADY))
 
 
 def _answer(seen: "Observed", reading: Reading, wanted: Wanted, search: "Callable[[Layers], Search]") -> View:
+    root = seen.process.named(b"/")
+    if isinstance(root, Refused):
+        raise AccessDenied(f"{seen.process.pid}: root", root.needs or "CAP_SYS_PTRACE")
     attempt = seen.attempt()
     try:
         here = scene(seen, reading, attempt.machine)
         mounts = view(here)
-        found = sought(wanted, stacks(mounts, here), mounts, here, search(attempt.machine))
+        found = sought(wanted, stacks(mounts, here), mounts, here, search(attempt.machine),
+                       lambda numbers: _mapped(seen, numbers))
         names = tuple(dict.fromkeys(_Names(seen, here, mounts, found.seeker).all(found)))
     finally:
         attempt.close()
     return View(facts(seen, reading), seen.release(), seen.now(), (seen.process.pid,), names,
                      (*found.seeker.skipped.values(), *skipped(reading)), found.problem)
+
+
+def _mapped(seen: "Observed", wanted: Numbered) -> list[bytes]:
+    """Return what maps calls the mapped files with these numbers: no directory needs to be searched for them."""
+    try:
+        maps = seen.maps()
+    except AccessDenied:
+        return []
+    try:
+        vmas = parse(maps.read())
+    except ParseError:
+        # It was read while it changed. These are proposals only.
+        return []
+    finally:
+        maps.close()
+    return list(dict.fromkeys(vma.name for vma in vmas if (vma.device, vma.inode) == wanted and vma.name[:1] == b"/"))
 
 
 class _Opened(NamedTuple):

@@ -10,17 +10,22 @@ if TYPE_CHECKING:
 
 
 class Asking(NamedTuple):
-    """Whom is asked: what opens a process, what walks through directories, and what is equal for one root."""
+    """Whom is asked: what opens a process, what walks through directories, and what is equal for one root.
+
+    *release* is the kernel's, *now* the time in seconds since the epoch.
+    """
 
     source: "Source"
     search: "Callable[[Layers], Search]"
     root: Callable[[int], Hashable]
+    release: str
+    now: float
 
 
 def in_process(wanted: Wanted, pid: int, asking: Asking) -> Translation:
     """Return the names of a file in one process. Raises UsageError, ProcessGone, AccessDenied, NoHost, ParseError."""
     found = translated(pid, _checked(wanted), asking.source, asking.search)
-    return Translation(wanted, found.release, found.as_of, (found,), problem=found.problem)
+    return Translation(wanted, asking.release, asking.now, (found,), problem=found.problem)
 
 
 def among(wanted: Wanted, pids: Sequence[int], asking: Asking) -> Translation:
@@ -37,8 +42,7 @@ def among(wanted: Wanted, pids: Sequence[int], asking: Asking) -> Translation:
         if found is not None:
             answers.append(found)
     told = tuple(one for one in answers if one.names or one.skipped)
-    newest = max(answers, key=lambda one: one.as_of, default=None)
-    return Translation(wanted, newest.release if newest else "", newest.as_of if newest else 0.0, told, gone, denied,
+    return Translation(wanted, asking.release, asking.now, told, gone, denied,
                        next((one.problem for one in answers if one.problem), ""))
 
 

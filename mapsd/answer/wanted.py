@@ -1,10 +1,10 @@
 """What is asked about, as far as one process sees it: files of layers, of other filesystems, and an overlay's own."""
 
-from mapsd.light import TYPE_CHECKING, Iterator, NamedTuple
+from mapsd.light import TYPE_CHECKING, Callable, Iterator, NamedTuple, Sequence
 from mapsd.model import Absent, DeviceId, FileFacts, Mount, Refused
 from mapsd.model import Found as Seen
 from mapsd.model.translated import Inside, Numbered, OnHost, Wanted
-from mapsd.resolve.mounts import join
+from mapsd.resolve.mounts import inside, join
 from mapsd.resolve.overlays import OVERLAY
 from mapsd.resolve.scene import Scene
 from mapsd.resolve.sought import Seeker, Spot
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mapsd.sources import Search
 
 _PREFIX = "trusted.overlay."
+_KINDS = {"symlink": "a symbolic link: ask for the file that it leads to", "directory": "a directory",
+          "whiteout": "a whiteout"}
 _OTHER_LINKS = "the file has other hard links, whose names are not known"
 # Directories of these are not walked through: the kernel's own, and those that a server gives.
 _UNSEARCHED = (b"proc", b"sysfs", b"cgroup", b"fuse", b"nfs", b"cifs", b"smb", b"9p", b"ceph", b"afs", b"autofs")
@@ -41,17 +43,17 @@ class Found(NamedTuple):
     problem: str = ""
 
 
-def sought(wanted: Wanted, stacks: tuple[Stack, ...], mounts: tuple[Mount, ...], scene: Scene,
-           search: "Search") -> Found:
-    """Return where in a process's view what is wanted lies."""
+def sought(wanted: Wanted, stacks: tuple[Stack, ...], mounts: tuple[Mount, ...], scene: Scene, search: "Search",
+           mapped: Callable[[Numbered], Sequence[bytes]]) -> Found:
+    """Return where in a process's view what is wanted lies; *mapped* proposes names for numbers."""
     asked = _Sought(stacks, mounts, scene, search)
     match wanted:
         case OnHost(path):
             return asked.on_host(path)
         case Inside(path):
             return Found(asked.seeker, tuple(asked.seeker.inside(path, stacks)))
-        case Numbered(device, inode):
-            return asked.numbered(device, inode)
+        case Numbered():
+            return asked.numbered(wanted, mapped(wanted))
 
 
 class _Sought:
@@ -80,8 +82,9 @@ class _Sought:
             if one.facts.st_dev == facts.st_dev and one.facts.handle == facts.handle:
                 yield one
 
-    def numbered(self, device: DeviceId, inode: int) -> Found:
+    def numbered(self, wanted: Numbered, mapped: Sequence[bytes]) -> Found:
         """Return the files that the kernel calls by these numbers."""
+        device, inode = wanted
         found = self.seeker.numbered(inode, self._stacks, device)
         spots = tuple(spot for spot in found if spot.facts.inode == inode)
         known = any(mount.device == device for mount in (*self._mounts, *self._scene.host.all))
@@ -91,7 +94,21 @@ class _Sought:
             # What stat(2) says of an overlay whose layers are on several filesystems: fs/overlayfs/inode.c.
             own = tuple(path for stack in self._stacks if stack.mounted
                         for path in self._own(stack, inode, device))
-        return Found(self.seeker, spots, tuple(self._on_mounts(device, inode)), tuple(dict.fromkeys(own)))
+        named = list(self._named(wanted, mapped))
+        own += tuple(path for path, mount, _ in named if mount.fs_type == OVERLAY)
+        plain = [Plain(device, mount.fs_type, place, facts) for path, mount, facts in named
+                 if mount.fs_type != OVERLAY and (place := inside(mount, path)) is not None]
+        return Found(self.seeker, spots, tuple(dict.fromkeys((*plain, *self._on_mounts(device, inode)))),
+                     tuple(dict.fromkeys(own)))
+
+    def _named(self, wanted: Numbered, names: Sequence[bytes]) -> Iterator[tuple[bytes, Mount, FileFacts]]:
+        """Yield those of some names that open a file with these numbers."""
+        for name in names:
+            seen = self._scene.process.named(name)
+            mount = self._scene.table.by_id(seen.mount_id) if isinstance(seen, FileFacts) else None
+            if isinstance(seen, FileFacts) and mount is not None and (seen.kind, mount.device, seen.inode) == (
+                    "file", *wanted):
+                yield name, mount, seen
 
     def _own(self, stack: Stack, inode: int, st_dev: DeviceId | None = None) -> Iterator[bytes]:
         """Yield the names of an overlay whose files have this number."""
@@ -158,5 +175,4 @@ def _problem(found: Seen) -> str:
         case Refused(reason):
             return reason
         case _:
-            return "a symbolic link: ask for the file that it leads to" if found.kind == "symlink" else (
-                f"no regular file, but {'a' if found.kind != 'other' else 'an'} {found.kind}")
+            return _KINDS.get(found.kind, "no regular file")

@@ -14,6 +14,7 @@ COMMANDS = {
     "fds": "what exe, cwd, root and every file descriptor open",
     "layers": "the overlays that a process sees, and their layers",
     "which": "which layer's file a path opens, and what it hides",
+    "translate": "by which names a file of a layer, or a device and inode, is opened",
     "record": "all that answers about processes are made from, as a file",
     "extract": "the bytes that a mapping really holds, as a file",
     "teach": "pin an iterator whose text says what maps does not",

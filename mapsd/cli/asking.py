@@ -76,7 +76,7 @@ class Asking:
         gone = sum(self._statuses.count(status) for status in (NOTHING, GONE))
         denied = self._statuses.count(DENIED)
         if self._everything and (gone or denied):
-            complain(", ".join(_counted(gone, "exited meanwhile") + _counted(denied, "may not be read")))
+            complain(", ".join(counted(gone, "exited meanwhile") + counted(denied, "may not be read")))
         status = self._status()
         return NOTHING if status == FOUND and self._filters and not self._matched else status
 
@@ -96,5 +96,6 @@ def worst(statuses: Sequence[int]) -> int:
     return min(statuses, key=_WORST.index, default=NOTHING)
 
 
-def _counted(number: int, what: str) -> list[str]:
+def counted(number: int, what: str) -> list[str]:
+    """Return how many processes something became of, nothing where it did of none."""
     return [f"{number} process{'es' * (number != 1)} {what}"] if number else []

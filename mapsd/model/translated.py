@@ -60,7 +60,7 @@ class Name(NamedTuple):
     - unknown: not established, *reason* says why and *needs* what would settle it
 
     *opens* is the file that the name opens now, None where there is none or it is not known; *proof* is how that is
-    known, as for mapsd.model.layers.Winner.
+    known, as for mapsd.model.layers.Winner, empty where the name opens nothing or was not asked.
     """
 
     file: Backing
@@ -72,7 +72,7 @@ class Name(NamedTuple):
     what: str
     by: Hider | None = None
     opens: Backing | None = None
-    proof: str = "none"
+    proof: str = ""
     evidence: tuple[Evidence, ...] = ()
     reason: str = ""
     needs: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mapsd.sources import Search
 
 _LISTED_OTHERWISE = "it is an overlay itself, whose directories may list other inode numbers than its files have"
+_LOST = "no directory was found that it may be"
 UNSEEN = "a redirect may give it another name, and redirects are attributes that cannot be seen"
 
 
@@ -81,10 +82,12 @@ class Seeker:
     def _layers(self, stacks: tuple[Stack, ...]) -> Iterator[tuple[Stack, Layer]]:
         for stack in stacks:
             for layer in stack.overlay.guessed():
-                if layer.dir is None:
-                    self.skip(_called(stack.overlay, layer), "its directory was not found", "CAP_DAC_READ_SEARCH")
-                else:
+                if layer.dir is not None:
                     yield stack, layer
+            lost = sum(layer.dir is None for layer in stack.overlay.guessed())
+            if lost:
+                self.skip(f"{lost} layer{'s' * (lost > 1)} of the overlay {stack.overlay.mount.device}", _LOST,
+                          "CAP_DAC_READ_SEARCH")
 
     def _beneath(self, place: tuple[Mount, bytes] | None, layer: Layer) -> Iterator[bytes]:
         there = place_of(layer.dir, self._scene)
@@ -128,7 +131,7 @@ class Seeker:
             why = Skipped(_called(overlay, above[0]), UNSEEN, "CAP_SYS_ADMIN")
         for one in above:
             if one.dir is None:
-                why = Skipped(_called(overlay, one), "its directory was not found", "CAP_DAC_READ_SEARCH")
+                why = Skipped(_called(overlay, one), _LOST, "CAP_DAC_READ_SEARCH")
                 continue
             found = self._search.redirects(one.dir, overlay.prefix, files=files)
             redirects += found.found

@@ -7,9 +7,9 @@ from mapsd.views.render import CONFIDENCE, JsonObject, as_json, escaped
 
 def layers_object(found: ProcessLayers) -> JsonObject:
     """Return the object of docs/schema/layers.json."""
-    return {**_head(found.process, found.release, found.as_of, found.skipped),
+    return {**head(found.process, found.release, found.as_of, found.skipped),
             "overlays": [_overlay(one) for one in found.overlays],
-            "unions": [_mount(mount) for mount in found.unions]}
+            "unions": [mount_object(mount) for mount in found.unions]}
 
 
 def which_object(found: Which) -> JsonObject:
@@ -17,15 +17,15 @@ def which_object(found: Which) -> JsonObject:
     seen, winner = found.way.found, found.winner
     exists = isinstance(seen, FileFacts)
     return {
-        **_head(found.process, found.release, found.as_of, found.skipped),
-        **_path("asked_path", found.asked), "exists": exists,
+        **head(found.process, found.release, found.as_of, found.skipped),
+        **path_fields("asked_path", found.asked), "exists": exists,
         "kind": seen.kind if isinstance(seen, FileFacts) else None,
-        **_path("user_path", found.way.path if exists else None), **_path("host_path", found.host_path),
-        **_path("openable_path", found.openable_path),
-        "links": [{**_path("path", link.path), **_path("target", link.text)} for link in found.way.links],
-        "missing": None if exists else {**_path("below", found.way.path), **_path("name", found.way.rest)},
-        "mount": None if found.mount is None else _mount(found.mount),
-        "backing": None if winner is None else _backing(winner.backing),
+        **path_fields("user_path", found.way.path if exists else None), **path_fields("host_path", found.host_path),
+        **path_fields("openable_path", found.openable_path),
+        "links": [{**path_fields("path", link.path), **path_fields("target", link.text)} for link in found.way.links],
+        "missing": None if exists else {**path_fields("below", found.way.path), **path_fields("name", found.way.rest)},
+        "mount": None if found.mount is None else mount_object(found.mount),
+        "backing": None if winner is None else backing_object(winner.backing),
         "proof": None if winner is None else winner.proof,
         "confidence": None if winner is None else CONFIDENCE[winner.proof],
         "evidence": [] if winner is None else [{"kind": one.kind, "detail": one.detail} for one in winner.evidence],
@@ -35,16 +35,18 @@ def which_object(found: Which) -> JsonObject:
     }
 
 
-def _head(process: ProcessFacts, release: str, as_of: float, skipped: tuple[Skipped, ...]) -> JsonObject:
+def head(process: ProcessFacts, release: str, as_of: float, skipped: tuple[Skipped, ...]) -> JsonObject:
+    """Return what every answer about one process begins with."""
     whole = as_json(ProcessAnswer(process, release, None, as_of, (), skipped))
     return {name: whole[name] for name in ("schema", "process", "as_of", "skipped")} | {"kernel": {"release": release}}
 
 
 def _overlay(one: OverlayView) -> JsonObject:
     return {
-        "mount": _mount(one.mount), "covered": one.covered,
+        "mount": mount_object(one.mount), "covered": one.covered,
         "options": [_switch(switch) for switch in one.switches],
-        "work": None if one.work is None else {**_path("text", one.work), "directory": _directory(one.work_directory)},
+        "work": None if one.work is None else {
+            **path_fields("text", one.work), "directory": _directory(one.work_directory)},
         "layers": [_layer_view(layer) for layer in one.layers],
     }
 
@@ -56,25 +58,27 @@ def _switch(one: Switch) -> JsonObject:
 
 def _layer_view(one: LayerView) -> JsonObject:
     return {
-        "role": one.role, "index": one.position, **_path("text", one.text), "directory": _directory(one.directory),
-        "certain": one.certain, "reachable": one.reachable, "reason": one.reason or None, "needs": _needs(one.needs),
+        "role": one.role, "index": one.position, **path_fields("text", one.text),
+        "directory": _directory(one.directory),
+        "certain": one.certain, "reachable": one.reachable, "reason": one.reason or None, "needs": needed(one.needs),
         "overlay": None if one.inner is None else _overlay(one.inner),
     }
 
 
-def _needs(text: str) -> list[str] | None:
+def needed(text: str) -> list[str] | None:
+    """Return the capabilities that would help, None where none would."""
     return text.split(",") if text else None
 
 
 def _directory(one: Directory | None) -> JsonObject | None:
     if one is None:
         return None
-    return {**_path("path", one.path), **_path("openable_path", one.openable), "device": str(one.device),
+    return {**path_fields("path", one.path), **path_fields("openable_path", one.openable), "device": str(one.device),
             "inode": one.inode, "fs_type": escaped(one.fs_type) if one.fs_type else None}
 
 
 def _descent(one: Descent) -> JsonObject:
-    return {"mount": _mount(one.mount), **_path("path", one.path), "attributes_visible": one.visible,
+    return {"mount": mount_object(one.mount), **path_fields("path", one.path), "attributes_visible": one.visible,
             "met": [_met(met, one) for met in one.met]}
 
 
@@ -84,44 +88,49 @@ def _met(one: Met, descent: Descent) -> JsonObject:
     attributes = {} if found is None else dict(found.xattrs)
     known = found is not None and descent.visible
     return {
-        "what": one.what, "layer": _layer(one.layer), **_path("path", one.path), "named": one.named,
-        "kind": None if found is None else found.kind, "file": None if one.file is None else _file(one.file),
-        "opaque": one.opaque if known else None, **_path("redirect", one.redirect),
+        "what": one.what, "layer": layer_place(one.layer), **path_fields("path", one.path), "named": one.named,
+        "kind": None if found is None else found.kind, "file": None if one.file is None else file_object(one.file),
+        "opaque": one.opaque if known else None, **path_fields("redirect", one.redirect),
         "metacopy": "metacopy" in attributes if known else None,
-        "hidden_by": None if hider is None else {"layer": _layer(hider.layer), **_path("path", hider.path)},
-        "reason": one.reason or None, "needs": _needs(one.needs),
+        "hidden_by": None if hider is None else {"layer": layer_place(hider.layer), **path_fields("path", hider.path)},
+        "reason": one.reason or None, "needs": needed(one.needs),
     }
 
 
-def _layer(one: Layer) -> JsonObject:
+def layer_place(one: Layer) -> JsonObject:
+    """Return where a layer is among those of its overlay."""
     path = None if one.dir is None else one.dir.path
-    return {"role": one.role, "index": one.position, **_path("path", path), "certain": one.certain}
+    return {"role": one.role, "index": one.position, **path_fields("path", path), "certain": one.certain}
 
 
-def _file(one: Backing) -> JsonObject:
-    return {**_path("path", one.path), "device": str(one.device) if one.device else None, "inode": one.inode,
+def file_object(one: Backing) -> JsonObject:
+    """Return a file by its path, device and inode."""
+    return {**path_fields("path", one.path), "device": str(one.device) if one.device else None, "inode": one.inode,
             "fs_type": escaped(one.fs_type) if one.fs_type else None}
 
 
-def _backing(one: Backing | None) -> JsonObject | None:
+def backing_object(one: Backing | None) -> JsonObject | None:
+    """Return the file that holds the data, with its layer."""
     if one is None:
         return None
     layer = None if not one.overlaid else {"role": one.layer_role, "index": one.layer_index,
-                                           **_path("path", one.layer_path), "digest": None}
-    found = {**_file(one), "layer": layer}
+                                           **path_fields("path", one.layer_path), "digest": None}
+    found = {**file_object(one), "layer": layer}
     if one.through:
-        found["through"] = [_backing(outer) for outer in one.through]
+        found["through"] = [backing_object(outer) for outer in one.through]
     if one.metadata is not None:
-        found["metadata"] = _backing(one.metadata)
+        found["metadata"] = backing_object(one.metadata)
     return found
 
 
-def _mount(mount: Mount) -> JsonObject:
+def mount_object(mount: Mount) -> JsonObject:
+    """Return a mount."""
     return {"id": mount.id, "device": str(mount.device), "fs_type": escaped(mount.fs_type),
-            **_path("mount_point", mount.mount_point)}
+            **path_fields("mount_point", mount.mount_point)}
 
 
-def _path(name: str, path: bytes | None) -> JsonObject:
+def path_fields(name: str, path: bytes | None) -> JsonObject:
+    """Return a path as text, with the exact bytes beside it where that changes them."""
     text = None if path is None else escaped(path)
     if path is None or text is None or text.encode() == path:
         return {name: text}

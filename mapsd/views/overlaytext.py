@@ -21,13 +21,13 @@ def _overlay(one: OverlayView, before: str) -> Iterator[str]:
     covered = {True: ", covered by a later mount", False: "", None: ", whether it is covered is not known"}
     said = covered[one.covered] if not before else ""
     yield f"{before}{_mounted(one.mount)}{said}"
-    yield from _aligned([_switch_row(switch) for switch in one.switches], before + "  ")
+    yield from aligned([_switch_row(switch) for switch in one.switches], before + "  ")
     rows: list[tuple[str, ...]] = [("LAYER", "DEVICE", "INODE", "FS", "DIRECTORY")]
     for layer in one.layers:
         rows.append(_layer_row(layer))
         if layer.role == "upper":
             rows.append(_work_row(one))
-    yield from _aligned(rows, before + "  ")
+    yield from aligned(rows, before + "  ")
     for layer in one.layers:
         if layer.inner is not None:
             yield f"{before}  {layer.role}:{layer.position} lies on an overlay itself:"
@@ -45,11 +45,11 @@ def _switch_row(one: Switch) -> tuple[str, ...]:
 def _layer_row(one: LayerView) -> tuple[str, ...]:
     notes = []
     if one.directory is None:
-        notes.append(_because("not found: " + one.reason, one.needs))
+        notes.append(because("not found: " + one.reason, one.needs))
     elif not one.reachable:
-        notes.append(_because("not reachable: " + one.reason, one.needs))
+        notes.append(because("not reachable: " + one.reason, one.needs))
     elif not one.certain:
-        notes.append(_because("not certain: " + one.reason, one.needs))
+        notes.append(because("not certain: " + one.reason, one.needs))
     return f"{one.role}:{one.position}", *_place(one.directory, one.text, notes)
 
 
@@ -61,13 +61,13 @@ def _work_row(one: OverlayView) -> tuple[str, ...]:
 def _place(found: Directory | None, text: bytes, notes: list[str]) -> tuple[str, ...]:
     """Return the cells that say where a layer's directory is."""
     if found is None:
-        return "-", "-", "-", _noted(escaped(text), notes)
+        return "-", "-", "-", noted(escaped(text), notes)
     if found.path is None:
         notes = ["not by a path of the observer's", *notes]
     elif found.path != text:
         notes = [f"mounted as {escaped(text)}", *notes]
     where = escaped(found.path if found.path is not None else found.openable or text)
-    return str(found.device), str(found.inode), escaped(found.fs_type or b"?"), _noted(where, notes)
+    return str(found.device), str(found.inode), escaped(found.fs_type or b"?"), noted(where, notes)
 
 
 def which_lines(found: Which) -> Iterator[str]:
@@ -85,12 +85,12 @@ def _which(found: Which) -> Iterator[str]:
     if winner is not None:
         rows.append(("opens", _opens(found)))
         if winner.backing is not None and winner.backing.metadata is not None:
-            rows.append(("metadata", _backing(winner.backing.metadata)))
-        rows += [("through", _backing(one)) for one in (winner.backing.through if winner.backing else ())]
+            rows.append(("metadata", backed(winner.backing.metadata)))
+        rows += [("through", backed(one)) for one in (winner.backing.through if winner.backing else ())]
         rows.append(("confidence", _confidence(found)))
         if winner.reason:
-            rows.append(("reason", _because(winner.reason, ",".join(winner.needs))))
-    yield from _aligned(rows, "")
+            rows.append(("reason", because(winner.reason, ",".join(winner.needs))))
+    yield from aligned(rows, "")
     for descent in found.descents:
         yield from _descent(descent, several=len(found.descents) > 1)
 
@@ -98,7 +98,7 @@ def _which(found: Which) -> Iterator[str]:
 def _opens(found: Which) -> str:
     winner = found.winner
     if winner is not None and winner.backing is not None:
-        return _backing(winner.backing)
+        return backed(winner.backing)
     merged = [_layer(one) for one in found.descents[0].met if one.what == "merged"] if found.descents else []
     return f"a directory of {', '.join(merged)}" if merged else "?"
 
@@ -122,9 +122,9 @@ def _descent(one: Descent, *, several: bool) -> Iterator[str]:
     if not one.met:
         yield "no layer has anything of this name"
         return
-    yield from _aligned([("LAYER", "WHAT", "DEVICE", "INODE", "PATH"), *(_met(met, one.met) for met in one.met)], "")
+    yield from aligned([("LAYER", "WHAT", "DEVICE", "INODE", "PATH"), *(_met(met, one.met) for met in one.met)], "")
     if not one.visible:
-        yield _because("opaque directories, redirects, metacopies and whiteouts by attribute cannot be seen",
+        yield because("opaque directories, redirects, metacopies and whiteouts by attribute cannot be seen",
                        "CAP_SYS_ADMIN")
 
 
@@ -143,10 +143,10 @@ def _met(one: Met, met: Sequence[Met]) -> tuple[str, ...]:
         hider = met[one.by]
         notes.append(f"by {_layer(hider)} {escaped(hider.path) or '/'}")
     if one.reason:
-        notes.append(_because(one.reason, one.needs))
+        notes.append(because(one.reason, one.needs))
     file = one.file
     device, inode = ("-", "-") if file is None else (str(file.device or "?"), str(file.inode))
-    return _layer(one), one.what, device, inode, _noted(_where(one), notes)
+    return _layer(one), one.what, device, inode, noted(_where(one), notes)
 
 
 def _layer(one: Met) -> str:
@@ -158,7 +158,8 @@ def _where(one: Met) -> str:
     return escaped(path) if path is not None else f"? {escaped(one.path) or '/'}"
 
 
-def _backing(one: Backing) -> str:
+def backed(one: Backing) -> str:
+    """Return a file with its layer."""
     index = "" if one.layer_index is None else f":{one.layer_index}"
     role = f"{one.layer_role or '?'}{index}  " if one.overlaid else ""
     path = escaped(one.path) if one.path is not None else "(no name)"
@@ -170,16 +171,18 @@ def _mounted(mount: Mount) -> str:
     return f"{escaped(mount.fs_type)} on {escaped(mount.mount_point)} ({mount.device}, mount {mount.id})"
 
 
-def _because(reason: str, needs: str) -> str:
+def because(reason: str, needs: str) -> str:
+    """Return a reason, and what would help."""
     return f"{reason} (needs {needs.replace(',', ' and ')})" if needs else reason
 
 
-def _noted(text: str, notes: Sequence[str]) -> str:
+def noted(text: str, notes: Sequence[str]) -> str:
+    """Return a text with notes behind it."""
     return f"{text}  ({'; '.join(notes)})" if notes else text
 
 
-def _aligned(rows: Sequence[tuple[str, ...]], before: str) -> Iterator[str]:
-    # The last cell is as long as it likes, and nothing stands behind it.
+def aligned(rows: Sequence[tuple[str, ...]], before: str) -> Iterator[str]:
+    """Yield rows with their cells below each other; the last is as long as it likes."""
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)][:-1]
     for *cells, last in rows:
         padded = (cell + " " * (room - width(cell)) for cell, room in zip(cells, widths, strict=True))

@@ -19,13 +19,16 @@ TABLE = [
     ("fds PID", FOUND), ("fds ABSENT", NOTHING), ("fds", USAGE), ("fds x", USAGE),
     ("layers ABSENT", NOTHING), ("layers", USAGE), ("layers PID --proof bpf", USAGE),
     ("which PID /", FOUND), ("which PID /nothing/here", NOTHING), ("which ABSENT /", NOTHING), ("which PID bin", USAGE),
+    ("translate PID /etc/passwd", FOUND), ("translate ABSENT /etc/passwd", NOTHING),
+    ("translate PID /nothing/here", NOTHING), ("translate", USAGE), ("translate PID 10:12 5", USAGE),
     ("extract ABSENT 0x0 -o -", NOTHING), ("extract PID 0x0", USAGE), ("extract PID", USAGE),
     ("record ABSENT -o -", NOTHING), ("record PID", USAGE), ("record -o -", USAGE),
     ("serve now", USAGE), ("serve --lookups 0", USAGE), ("serve --help", FOUND),
     ("doctor", FOUND), ("doctor now", USAGE), ("teach now", USAGE), ("unteach now", USAGE), ("demo now", USAGE),
     ("--version", FOUND), ("--help", FOUND), ("", USAGE), ("locate", USAGE),
 ]
-DENIES = ["lookup PID", "explain PID 0x0", "fds PID", "which PID /", "extract PID 0x0 -o -", "record PID -o -"]
+DENIES = ["lookup PID", "explain PID 0x0", "fds PID", "which PID /", "translate PID /etc/passwd",
+          "extract PID 0x0 -o -", "record PID -o -"]
 
 
 def ended(words: str, pid: int, prefix: list[str]) -> tuple[int, bytes, int]:

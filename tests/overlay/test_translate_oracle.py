@@ -1,5 +1,6 @@
 """Random layers, mounted: what open() reads through the overlay against the names that `mapsd translate` gives."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 from mapsd import Session
 from mapsd.model.translated import Name, OnHost
+from mapsd.views.translationjson import translation_object
+from tests.layerschemas import valid
 from tests.overlay.test_lookup_oracle import PATHS, VARIANTS, drawn_for, read
 from tests.overlay.test_which_oracle import mounted
 from tests.overlay.translating import regular, told
@@ -17,7 +20,9 @@ TREES = 40  # for each of the variants
 
 def wrong(session: Session, base: Path, file: Path, truth: dict[bytes, set[str]]) -> list[str]:
     """Return what is said wrongly of one file of a layer, whose bytes are its own name."""
-    [view] = session.translate(OnHost(os.fsencode(file)), os.getpid()).views
+    found = session.translate(OnHost(os.fsencode(file)), os.getpid())
+    valid("translate", json.loads(json.dumps(translation_object(found))))
+    [view] = found.views
     said = tuple(name for name in view.names if below(base, name) is not None)
     seen = {below(base, name) for name in said if name.what == "visible"}
     really = truth.get(file.read_bytes(), set()) if file.stat().st_size else set()

@@ -4,6 +4,7 @@ A name's bytes say which file it opens, and of several with the same bytes inoti
 but the question.
 """
 
+import json
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,9 @@ from pathlib import Path
 
 from mapsd import Session
 from mapsd.model.translated import Name, OnHost, Translation, Wanted
+from mapsd.views.translationjson import translation_object
+from mapsd.views.translationtext import translation_lines
+from tests.layerschemas import valid
 from tests.overlay.named import opened_files
 
 SEEN = {"visible", "metadata"}
@@ -18,7 +22,10 @@ SEEN = {"visible", "metadata"}
 
 def asked(pid: int, wanted: Wanted) -> Translation:
     with Session() as session:
-        return session.translate(wanted, pid)
+        found = session.translate(wanted, pid)
+    valid("translate", json.loads(json.dumps(translation_object(found))))
+    assert all(line.isprintable() for line in translation_lines(found))
+    return found
 
 
 def names(pid: int, wanted: Wanted) -> tuple[Name, ...]:
