@@ -24,7 +24,8 @@ class Asking(NamedTuple):
 
 def in_process(wanted: Wanted, pid: int, asking: Asking) -> Translation:
     """Return the names of a file in one process. Raises UsageError, ProcessGone, AccessDenied, NoHost, ParseError."""
-    found = translated(pid, _checked(wanted), asking.source, asking.search)
+    demand_absolute(wanted)
+    found = translated(pid, wanted, asking.source, asking.search)
     return Translation(wanted, asking.release, asking.now, (found,), problem=found.problem)
 
 
@@ -33,7 +34,7 @@ def among(wanted: Wanted, pids: Sequence[int], asking: Asking) -> Translation:
 
     Those that know nothing of the file are left out. Raises UsageError, NoHost, ParseError.
     """
-    _checked(wanted)
+    demand_absolute(wanted)
     roots, gone, denied = _roots(pids, asking.root)
     answers: list[View] = []
     for standing in roots.values():
@@ -46,10 +47,10 @@ def among(wanted: Wanted, pids: Sequence[int], asking: Asking) -> Translation:
                        next((one.problem for one in answers if one.problem), ""))
 
 
-def _checked(wanted: Wanted) -> Wanted:
+def demand_absolute(wanted: Wanted) -> None:
+    """Raise UsageError where a path that is asked about is not absolute."""
     if not isinstance(wanted, Numbered) and not wanted.path.startswith(b"/"):
         raise UsageError("a path begins with /")
-    return wanted
 
 
 def _roots(pids: Sequence[int], root: Callable[[int], Hashable]) -> tuple[dict[Hashable, list[int]], int, int]:

@@ -8,7 +8,7 @@ from mapsd.cli.command import MACHINE, Asked
 from mapsd.errors import UsageError
 from mapsd.recorder.session import RecordedSession
 
-_ONE_PROCESS = ("explain", "which")  # what comes after the PID is no further one
+_ONE_PROCESS = ("explain", "which", "translate")  # what comes after the PID is no further one
 
 
 def replayed(name: str, command: ModuleType, asked: Asked) -> tuple[int, list[str]]:

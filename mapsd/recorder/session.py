@@ -6,19 +6,21 @@ from mapsd.answer.observe import checked, observe
 from mapsd.answer.openfiles import open_files
 from mapsd.answer.overlays import layers
 from mapsd.answer.reading import Asking
-from mapsd.errors import NotRecorded, RecordingError, UsageError
-from mapsd.light import TYPE_CHECKING, Sequence
+from mapsd.errors import AccessDenied, NotRecorded, ProcessGone, RecordingError, UsageError
+from mapsd.light import TYPE_CHECKING, Iterator, Sequence
 from mapsd.model import ProcessAnswer
 from mapsd.recorder.observed import NOBODY, TapedProcess
 from mapsd.recorder.tape import Replay
 from mapsd.recording import form, questions, transcript
-from mapsd.recording.transcript import LAYERS, Transcript, run_of, which_run
+from mapsd.recording.codec import Malformed
+from mapsd.recording.transcript import LAYERS, Transcript, run_of, which_paths, which_run
 from mapsd.sources import Observed, Source
 
 if TYPE_CHECKING:
     from mapsd.model.diagnosis import Diagnosis
     from mapsd.model.layers import ProcessLayers, Which
     from mapsd.model.open import OpenAnswer
+    from mapsd.model.translated import Translation, Wanted
 
 DOCTOR = "doctor"  # the section about what the machine let its recorder establish
 PROCESS = "process "  # how the section of a process is called, before its number
@@ -79,6 +81,24 @@ class RecordedSession:
     def which(self, pid: int, path: bytes, thread: int | None = None) -> "Which":
         """Return which file an absolute path opens inside a process's root. Raises UsageError (it is not absolute)."""
         return which(pid, path, thread, self._source(which_run(path)))
+
+    def translate(self, wanted: "Wanted", pid: int | None = None) -> "Translation":
+        """Return which of the recorded names open a file, without *pid* in every process. Raises UsageError."""
+        from mapsd.recorder.translated import translation  # noqa: PLC0415  (other questions need none of it)
+        wanted_of = self.pids() if pid is None else [pid]
+        return translation(wanted, [(self.lookup(one), list(self._names(one))) for one in wanted_of])
+
+    def _names(self, pid: int) -> "Iterator[Which]":
+        try:
+            paths = which_paths(self._transcript(pid, None))
+        except Malformed as error:
+            raise RecordingError(self._path, 1, f"the name of a run of process {pid}: {error}") from error
+        for path in paths:
+            try:
+                yield self.which(pid, path)
+            except (ProcessGone, AccessDenied):
+                # So it was when it was recorded: that name was not answered.
+                continue
 
     def doctor(self) -> "Diagnosis":
         """Return what its machine let the recorder establish. Raises OSError and what was raised then."""

@@ -13,10 +13,11 @@ import json
 
 from mapsd.errors import RecordingError
 from mapsd.light import Iterator, NamedTuple
-from mapsd.recording.codec import Json, text_of
+from mapsd.recording.codec import Json, Malformed, bytes_of, text_of
 from mapsd.recording.form import Section
 
 _MARK = "| "
+_WHICH = "which "
 
 
 class Said(NamedTuple):
@@ -37,7 +38,19 @@ def run_of(command: str, proof: str) -> str:
 
 def which_run(path: bytes) -> str:
     """Return the name of the run that follows a path."""
-    return f"which {spelled(text_of(path))}"
+    return f"{_WHICH}{spelled(text_of(path))}"
+
+
+def which_paths(made: "Transcript") -> list[bytes]:
+    """Return the paths that were followed. Raises Malformed."""
+    texts = [name.removeprefix(_WHICH) for name in made.runs if name.startswith(_WHICH)]
+    try:
+        found = [json.loads(text) for text in texts]
+    except (ValueError, RecursionError) as error:
+        raise Malformed("not the path of any run") from error
+    if not all(isinstance(one, str) for one in found):
+        raise Malformed("not the path of any run")
+    return [bytes_of(one) for one in found]
 
 
 class Transcript:

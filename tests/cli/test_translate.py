@@ -242,3 +242,17 @@ def test_the_library_is_used_as_the_page_says():
     done = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "visible" in done.stdout
+
+
+def test_a_recording_is_asked_as_a_machine_is(tmp_path):
+    file = Path(os.path.realpath(tmp_path)) / "file"
+    file.write_bytes(b"." * 4096)
+    made = tmp_path / "recording"
+    with child(lambda: mapped(file)) as pid:
+        subprocess.run([MAPSD, "record", str(pid), "-o", made], check=True, capture_output=True, timeout=BOUND)
+    assert only(as_json(file, "--from", made))["user_path"] == str(file)
+    assert only(as_json(pid, file, "--from", made))["what"] == "visible"
+    assert as_json("/not/mapped", "--from", made, status=1)["views"][0]["names"] == []
+    for words in (["self", file], [ABSENT, file], ["file"]):
+        done = run(*words, "--from", made)
+        assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1 if words[0] == ABSENT else 2, b"", 1)

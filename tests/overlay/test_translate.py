@@ -9,6 +9,8 @@ import pytest
 from mapsd import Session
 from mapsd.model import DeviceId
 from mapsd.model.translated import Inside, Numbered, OnHost
+from mapsd.recorder.session import RecordedSession
+from mapsd.recorder.written import record
 from tests.overlay import kernel
 from tests.overlay.battery import rootless
 from tests.overlay.capabilities import LACKING, drop
@@ -332,3 +334,35 @@ def test_containers_are_asked_once_each_and_every_process_of_them_is_named(lab, 
             found = session.translate(both, among=pids)
         assert [told(view.names) for view in found.views[:2]] == [
             ["/both visible"], ["/both hidden by copied-up"]]
+
+
+def test_a_recording_has_the_names_of_files_that_were_mapped(lab, mapper, tmp_path):
+    with writable("translate, recorded", lab, mapper) as scene:
+        scene.mount(",metacopy=on")
+        scene.start()
+        scene.contain()
+        held = ("both", "late", "dir/changed", "only2", "renamed")
+        for name in held:
+            scene.target.map(Path(f"/{name}"))
+        live(scene)
+        pid, layers = scene.target.pid, [layer.path for layer in scene.layers]
+        made = tmp_path / "recording"
+        made.write_bytes(b"".join(record([pid]).lines))
+        session = RecordedSession(os.fsencode(made))
+        of = {name: os.fsencode(layers[1 if name == "only2" else 0] / name) for name in held}
+        machine = {name: told(names(pid, OnHost(path))) for name, path in of.items()}
+        device_of = dict.fromkeys(held, device(layers[0] / "late"))
+        inodes = {name: os.stat(path).st_ino for name, path in of.items()}
+        upper = told(names(pid, OnHost(os.fsencode(layers[2] / "both"))))
+    assert {name: told(session.translate(OnHost(path), pid).views[0].names) for name, path in of.items()} == machine
+    assert machine["both"] == ["/both hidden by copied-up"]
+    for name in ("late", "only2", "renamed"):
+        major, minor = map(int, device_of[name].split(":"))
+        [view] = session.translate(Numbered(DeviceId(major, minor), inodes[name])).views
+        assert told(view.names) == machine[name]
+    assert told(session.translate(OnHost(os.fsencode(layers[2] / "both"))).views[0].names) == upper
+    [view] = session.translate(Inside(b"/both"), pid).views
+    assert [told((one,)) for one in view.names] == [
+        ["/both visible"], ["/both hidden by copied-up"], ["/both hidden by file"]]
+    assert [one.what for one in view.skipped] == ["names"]
+    assert session.translate(Inside(b"/fresh")).views[0].names == ()
