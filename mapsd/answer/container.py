@@ -5,19 +5,17 @@ and the engine's files say whose it is. What the process or its parents say of t
 """
 
 from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, read, scene
+from mapsd.answer.toplayer import SEES_ALL, top_directory
 from mapsd.engines import lxc, runners, runtimes, stores
 from mapsd.engines.documents import Unread
-from mapsd.light import TYPE_CHECKING, Iterator, Sequence
-from mapsd.model import Absent, Evidence, FileFacts, LayerDir, Mount, Refused
+from mapsd.light import TYPE_CHECKING, Sequence
+from mapsd.model import Evidence, FileFacts, Mount
 from mapsd.model.containers import Contained, Container, MountedElsewhere, Uncontained, Unidentified
 from mapsd.parse import cgroup
-from mapsd.parse.overlay_xattrs import overlay_handle
-from mapsd.ports import same_handle
-from mapsd.resolve.certainty import certainty
 from mapsd.resolve.hostpath import host_path
 from mapsd.resolve.layout import root_mount
-from mapsd.resolve.overlays import OVERLAY, Overlay, build
-from mapsd.resolve.scene import Place, Scene, same_file
+from mapsd.resolve.overlays import OVERLAY, build
+from mapsd.resolve.scene import Place, Scene
 
 if TYPE_CHECKING:
     from mapsd.sources import Beside, ContainedAttempt, Inhabitant, Inhabitants, Texts
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 _UNSTEADY = Unidentified("the process's mounts or root changed each time they were read")
 _CHROOT = Uncontained("its root was changed (chroot), but it is in the machine's mount namespace")
 _FUSE = b"fuse.fuse-overlayfs"
-_SEES_ALL = "CAP_SYS_PTRACE"
+_KTHREAD = 0x200000  # PF_KTHREAD, include/linux/sched.h
 
 
 def container(pid: int, thread: int | None, source: "Inhabitants") -> Contained:
@@ -35,6 +33,8 @@ def container(pid: int, thread: int | None, source: "Inhabitants") -> Contained:
     """
     seen = source(pid, thread)
     try:
+        if seen.line.flags & _KTHREAD:
+            return Uncontained("it is a thread of the kernel's")
         before = read(seen.process)
         for _ in range(ATTEMPTS):
             demand_alive(seen.process, before)
@@ -90,7 +90,7 @@ def _identified(around: Scene, attempt: "ContainedAttempt", process: "Texts") ->
     if root is None and around.root_mount is not None and within:
         return _CHROOT
     if root is None:
-        return Unidentified("the mount of its root is in no mount table that can be read", (_SEES_ALL,))
+        return Unidentified("the mount of its root is in no mount table that can be read", (SEES_ALL,))
     here = next((mount for mount in around.host.all if mount.mount_point == b"/"), None)
     if here is not None and (here.device, here.root) == (root.device, root.root):
         return _on_machine(process, beside)
@@ -99,7 +99,7 @@ def _identified(around: Scene, attempt: "ContainedAttempt", process: "Texts") ->
     if root.fs_type == OVERLAY:
         return _by_overlay(root, around, attempt) or _otherwise(process, beside)
     if root.fs_type == _FUSE:
-        return _by_server(root, beside)
+        return _by_server(root, process, beside)
     return _by_directory(root, around, beside) or _otherwise(process, beside)
 
 
@@ -123,60 +123,13 @@ def _is_same(process: "Texts", beside: "Beside", link: str) -> bool | None:
 
 def _by_overlay(root: Mount, around: Scene, attempt: "ContainedAttempt") -> Contained | None:
     overlay = build(root, around)
-    own = _own(overlay, around, attempt)
+    own = top_directory(overlay, around, attempt)
     if isinstance(own, Unidentified):
         return own
     lowers = [layer.dir.path for layer in overlay.lowers() if layer.dir is not None and layer.dir.mine]
     role = "upper" if overlay.has_upper() else "topmost"
     detail = Evidence("layer", f"the {role} layer of its root is this container's in the engine's store")
     return _in_store(own, lowers, attempt.beside(), detail)
-
-
-def _own(overlay: Overlay, around: Scene, attempt: "ContainedAttempt") -> bytes | Unidentified:
-    """Return the directory of the topmost layer, which must be the very one that was mounted."""
-    top = next(iter(overlay.layers))
-    if overlay.has_upper():
-        found = overlay.upper
-    else:
-        sure = top.dir is not None and certainty(top, overlay, attempt.machine.listed, around).yes
-        found = top.dir if sure else None
-    if found is not None and _is_named(found):
-        return _as_mounted(found, overlay, around).path
-    return _elsewhere(overlay, around, attempt.beside()) or Unidentified(
-        f"which directory the {top.role} layer of its root is cannot be established",
-        ("CAP_DAC_READ_SEARCH", _SEES_ALL))
-
-
-def _is_named(found: LayerDir) -> bool:
-    return found.mine and bool(found.path)
-
-
-def _as_mounted(own: LayerDir, overlay: Overlay, around: Scene) -> LayerDir:
-    """Return the topmost layer by the name that its text leads to: so are the other layers named."""
-    named = around.machine.directories(overlay.layers[0].text, overlay.bases)
-    return next((one for one in named if _is_named(one) and same_file(one.facts, own.facts)), own)
-
-
-def _elsewhere(overlay: Overlay, around: Scene, beside: "Beside") -> bytes | None:
-    """Return the topmost layer's directory through the root of a process that has the overlay mounted, too.
-
-    The overlay's own root names it by its handle, which no other directory has.
-    """
-    top = around.process.named(b"/")
-    wanted = overlay_handle(top.handle) if isinstance(top, FileFacts) and overlay.mount.root == b"/" else None
-    for path in _names_elsewhere(overlay, around, beside) if wanted is not None else ():
-        tree = beside.tree(path)
-        found = Absent() if isinstance(tree, Absent | Refused) else tree.entry(b"")
-        if wanted is not None and isinstance(found, FileFacts) and same_handle(found.handle, wanted.handle):
-            return path
-    return None
-
-
-def _names_elsewhere(overlay: Overlay, around: Scene, beside: "Beside") -> Iterator[bytes]:
-    text = overlay.layers[0].text
-    names = [text] if text.startswith(b"/") else [base.rstrip(b"/") + b"/" + text for base in overlay.bases]
-    for one in beside.mounted(overlay.mount.device):
-        yield from (b"%s/%d/root%s" % (around.proc.rpartition(b"/")[0], one.runner.pid, name) for name in names)
 
 
 def _in_store(directory: bytes, lowers: Sequence[bytes], beside: "Beside", detail: Evidence) -> Contained | None:
@@ -189,15 +142,16 @@ def _in_store(directory: bytes, lowers: Sequence[bytes], beside: "Beside", detai
     return found._replace(evidence=(detail,)) if isinstance(found, Container) else found
 
 
-def _by_server(root: Mount, beside: "Beside") -> Contained:
+def _by_server(root: Mount, process: "Texts", beside: "Beside") -> Contained:
     """Return the container whose root a server of FUSE merges: the kernel does not know its layers."""
     found: dict[bytes, MountedElsewhere] = {}
     for one in beside.mounted(root.device):
         for directory in _served(one, beside):
             found[directory] = one
-    if len(found) != 1:
-        return Unidentified("the server that merges its root cannot be asked for the layers" if not found else
-                            "what merges its root names different layers")
+    if not found:
+        return _monitored(process, beside) or Unidentified("nobody who merges its root, nor a conmon of it, is found")
+    if len(found) > 1:
+        return Unidentified("what merges its root names different layers")
     directory, one = found.popitem()
     lowest = _in_store(directory, (), beside, Evidence("fuse-overlayfs", "the server of its root has this container's "
                                                        "layer on top"))
@@ -220,8 +174,8 @@ def _served(one: MountedElsewhere, beside: "Beside") -> set[bytes]:
 def _by_directory(root: Mount, around: Scene, beside: "Beside") -> Contained | None:
     top = around.process.named(b"/")
     if not isinstance(top, FileFacts):
-        return Unidentified("its root may not be looked at", (_SEES_ALL,))
-    path = host_path(Place("live", None, top, root, inner=root.root.strip(b"/")), around)
+        return Unidentified("its root may not be looked at", (SEES_ALL,))
+    path = host_path(Place("live", b"/", top, root, inner=root.root.strip(b"/")), around)
     detail = Evidence("root", "its root is this container's directory")
     return None if path is None else _in_store(path, (), beside, detail)
 

@@ -15,7 +15,7 @@ from mapsd.engines.blobs import Unpacked, unpacked
 from mapsd.engines.database import opened
 from mapsd.engines.documents import Unread, is_digest, is_name, printable
 from mapsd.engines.image import LAYERS, Kept, layers
-from mapsd.engines.place import Doubts, Place
+from mapsd.engines.place import Doubts, Place, directory_of
 from mapsd.light import TYPE_CHECKING, NamedTuple
 from mapsd.model.containers import Container, ImageLayers
 from mapsd.parse.bbolt import Bucket
@@ -46,7 +46,7 @@ def container(tree: "Tree", place: Place) -> Container:
     itself, *below = _chain(_snapshots(tree, place.driver), int(place.key))
     group, _, _ = itself.key.decode("utf-8", "replace").partition("/")
     meta = opened(tree, _META).bucket(b"v1", group.encode())
-    snapshotter = place.driver.rpartition("/")[2].removeprefix(_SNAPSHOTTER)
+    snapshotter = place.driver.partition("/")[0].removeprefix(_SNAPSHOTTER)
     if meta is None or not _is_known(meta, snapshotter, itself):
         raise Unread(_META, f"it does not know the snapshot {place.key}")
     identity, record = _only(meta, snapshotter, itself)
@@ -72,9 +72,8 @@ def image_layers(tree: "Tree", found: Container) -> ImageLayers:
     chain, doubts = _of_image(below), Doubts()
     wanted = [one.name for one in reversed(chain)]
     image = doubts.tried(_contents, tree, found, wanted)
-    base = b"%s/%s/snapshots/" % ((found.store or b"").rstrip(b"/"), found.driver.encode())
     # The chain id of a base layer is its own digest.
-    kept = [Kept(b"%s%d/fs" % (base, one.number), one.name if not above else None)
+    kept = [Kept(directory_of(found.store or b"", found.driver, str(one.number)), one.name if not above else None)
             for above, one in enumerate(reversed(chain))]
     digests = image.digests if image is not None and len(image.digests) == len(kept) else (None,) * len(kept)
     made, reason = layers([one._replace(digest=digest) for one, digest in zip(kept, digests, strict=True)],

@@ -21,9 +21,10 @@ from mapsd.engines.documents import (
     line,
     names,
     optional,
+    printable,
 )
 from mapsd.engines.image import LAYERS, Configuration, Kept, chain_ids, configuration, layers
-from mapsd.engines.place import Doubts, Place
+from mapsd.engines.place import Doubts, Place, directory_of
 from mapsd.light import TYPE_CHECKING, Iterator
 from mapsd.model.containers import Container, ImageLayers
 
@@ -66,15 +67,30 @@ def _with_repositories(tree: "Tree", found: Container, driver: str, doubts: Doub
     if text is None:
         return found
     named = dict(_references(document(text, path).fields("Repositories")))
-    own = {name for name, image_id in named.items() if image_id == found.image_id}
+    own = [name for name, image_id in named.items() if image_id == found.image_id]
     digests = {name.rpartition("@")[2] for name in own if "@" in name}
     digest = digests.pop() if len(digests) == 1 else None
-    if digest is None or not is_digest(digest):
+    if not is_digest(digest):
         doubts.add("the image has no digest of one registry: it was built or loaded here, or pulled from several")
-        digest = None
-    if found.image is not None and named.get(found.image, found.image_id) != found.image_id:
+    made = found._replace(image_digest=digest if is_digest(digest) else None)
+    asked = _tagged(found.image or "")
+    if asked not in named and _is_id(found.image or "", found.image_id or ""):
+        tags = [name for name in own if "@" not in name]
+        return made._replace(image=printable(tags[0], path) if len(tags) == 1 else None)
+    if named.get(asked, found.image_id) != found.image_id:
         doubts.add("the image's name stands for another image by now")
-    return found._replace(image_digest=digest)
+    return made
+
+
+def _tagged(image: str) -> str:
+    """Return a name as Docker keeps it."""
+    return image if ":" in image.rpartition("/")[2] else f"{image}:latest"
+
+
+def _is_id(image: str, image_id: str) -> bool:
+    """Return whether a container was made from an image's id, or the beginning of it."""
+    begin = image.removeprefix("sha256:")
+    return bool(begin) and image_id.removeprefix("sha256:").startswith(begin)
 
 
 def _references(repositories: Fields) -> Iterator[tuple[str, str]]:
@@ -85,8 +101,8 @@ def _references(repositories: Fields) -> Iterator[tuple[str, str]]:
 
 def image_layers(tree: "Tree", found: Container) -> ImageLayers:
     """Return the layers of a container's image. Raises Unread."""
-    doubts, base = Doubts(), b"%s/%s" % ((found.store or b"").rstrip(b"/"), found.driver.encode())
-    kept = [Kept(b"%s/%s/diff" % (base, cache.encode()), diff_id,
+    doubts = Doubts()
+    kept = [Kept(directory_of(found.store or b"", found.driver, cache), diff_id,
                  doubts.tried(_registry_digest, tree, found.driver, diff_id))
             for diff_id, cache in reversed(list(_chain(tree, found)))]
     made, reason = layers(kept, doubts.tried(_configuration, tree, found))

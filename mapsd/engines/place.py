@@ -46,6 +46,16 @@ def places(directory: bytes) -> Iterator[Place]:
         yield from _snapshot([*above, first], third.decode())
 
 
+def directory_of(store: bytes, driver: str, key: str) -> bytes:
+    """Return where a store keeps the files of a layer: what places() takes apart."""
+    name, base = key.encode(), store.rstrip(b"/") + b"/" + driver.encode()
+    if driver == "vfs":
+        return b"%s/dir/%s" % (base, name)
+    if driver.startswith(_SNAPSHOTTER.decode()):
+        return b"%s/snapshots/%s%s" % (base, name, b"" if driver.endswith(".native") else b"/fs")
+    return b"%s/%s/diff" % (base, name)
+
+
 def _snapshot(above: list[bytes], key: str) -> Iterator[Place]:
     names = [name for name in above if name.startswith(_SNAPSHOTTER)]
     if names and key.isdecimal():

@@ -16,7 +16,7 @@ from base64 import b64encode
 from mapsd.engines.documents import Fields, Unread, content, document, documents, is_digest, is_name, optional
 from mapsd.engines.image import LAYERS, Configuration, Kept, configuration, layers
 from mapsd.engines.libpod import pod_of
-from mapsd.engines.place import Doubts, Place
+from mapsd.engines.place import Doubts, Place, directory_of
 from mapsd.light import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 from mapsd.model.containers import Container, ImageLayers
 
@@ -148,8 +148,8 @@ def _chain(stores: Sequence[Store], found: Container) -> Iterator[Kept]:
         if layer not in known or not is_name(layer) or not left:
             raise Unread(where, "the chain of the image's layers has a gap, or no end")
         store, fields = known[layer]
-        yield Kept(b"%s/%s/%s/diff" % (store.path.rstrip(b"/"), found.driver.encode(), layer.encode()),
-                   _digest(fields, "diff-digest"), _digest(fields, "compressed-diff-digest"))
+        yield Kept(directory_of(store.path, found.driver, layer), _digest(fields, "diff-digest"),
+                   _digest(fields, "compressed-diff-digest"))
         layer = fields.raw("parent")
 
 

@@ -1,7 +1,7 @@
 """The files below one directory, which nothing in it leads out of: no link, no mount, no device. See openat2(2).
 
 What is there may be anybody's: a file is opened by O_PATH and seen to be a regular one before it is read, so that no
-pipe, device or server is waited for, and every answer is bounded.
+pipe, device or server is waited for, and every answer is bounded. No access time changes.
 """
 
 import errno
@@ -17,7 +17,6 @@ from mapsd.model import Absent, FileFacts, Found, Refused
 NAMES = 200_000  # in a directory
 _INSIDE = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
-_FORBIDDEN = {errno.EACCES, errno.EPERM}
 _NEEDS = "CAP_DAC_READ_SEARCH"
 _CHUNK = 1 << 20
 _Answer = TypeVar("_Answer")
@@ -60,13 +59,8 @@ class Files:
     def listed(self, path: bytes) -> Sequence[bytes] | Absent | Refused:
         """Return the names in a directory, in order, Refused where they are more than NAMES."""
         def ask() -> list[bytes] | Refused:
-            with opened(self._open(path, os.O_RDONLY | os.O_DIRECTORY)) as fd, os.scandir(fd) as entries:
-                names = []
-                for entry in entries:
-                    names.append(os.fsencode(entry.name))
-                    if len(names) > NAMES:
-                        return Refused(f"the directory has more than {NAMES:,} entries")
-                return sorted(names)
+            with opened(self._open(path, os.O_PATH | os.O_DIRECTORY)) as fd, opened(_reopened(fd, 0)) as directory:
+                return _names(directory)
         return _answer(ask)
 
     def entry(self, path: bytes) -> Found:
@@ -96,16 +90,32 @@ def tree_at(path: bytes, opener: Callable[[bytes, int], int], *, across: bool = 
     return _answer(lambda: Files(opener(path, _DIRECTORY), across=across))
 
 
+def _names(fd: int) -> list[bytes] | Refused:
+    names: list[bytes] = []
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            names.append(os.fsencode(entry.name))
+            if len(names) > NAMES:
+                return Refused(f"the directory has more than {NAMES:,} entries")
+    return sorted(names)
+
+
 def _content(fd: int, size: int) -> bytes | Refused:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         return Refused("it is no regular file")
     # Through the descriptor: whatever the name leads to by now, it is this file.
-    with opened(os.open(b"/proc/self/fd/%d" % fd, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+    with opened(_reopened(fd, os.O_NONBLOCK)) as file:
         chunks = []
         while size > 0 and (chunk := os.read(file, min(size, _CHUNK))):
             chunks.append(chunk)
             size -= len(chunk)
     return b"".join(chunks)
+
+
+def _reopened(fd: int, flags: int) -> int:
+    """Return a descriptor to read what is open by O_PATH, so that its access time stays; raises OSError."""
+    stays = os.fstatvfs(fd).f_flag & (os.ST_RDONLY | os.ST_NOATIME)
+    return os.open(b"/proc/self/fd/%d" % fd, flags | os.O_RDONLY | os.O_CLOEXEC | (0 if stays else os.O_NOATIME))
 
 
 def _too_large(limit: int) -> str:
@@ -119,4 +129,6 @@ def _answer(ask: Callable[[], _Answer]) -> _Answer | Absent | Refused:
         if error.errno in _ABSENT:
             return Absent()
         unless_exhausted(error)
-        return Refused(error.strerror or str(error), _NEEDS if error.errno in _FORBIDDEN else "")
+        # O_NOATIME is for the owner: EPERM, where permissions are EACCES.
+        needs = {errno.EACCES: _NEEDS, errno.EPERM: "CAP_FOWNER"}
+        return Refused(error.strerror or str(error), needs.get(error.errno or 0, ""))

@@ -60,11 +60,18 @@ def rootfs(space: lab.Space, images: dict[str, Image]) -> Path:
 
 
 @pytest.fixture(scope="module", params=["podman", "podman-idmapped", "podman-read-only", "rootless", "rootless-fuse",
-                                        "docker", "containerd"])
+                                        "docker", "docker-remapped", "docker-fuse", "containerd",
+                                        "containerd-native"])
 def engine(request: pytest.FixtureRequest, space: lab.Space, images: dict[str, Image]) -> Iterator[lab.Engine]:
     name = request.param
     if name == "docker":
         running = lab.docker(space, images)
+    elif name == "docker-remapped":
+        running = lab.docker(space, images, name, ["-s", "overlay2", f"--userns-remap={lab.USER}"], ("app",))
+    elif name == "docker-fuse":
+        running = lab.docker(space, images, name, ["-s", "fuse-overlayfs"], ("app",))
+    elif name == "containerd-native":
+        running = lab.containerd(space, images, name, "native", ("app",))
     elif name == "containerd":
         running = lab.containerd(space, images)
     elif name == "podman-idmapped":

@@ -15,7 +15,7 @@ from tests.engines.images import LAB, Image
 
 USER, UID, FIRST = "mapsd-lab", 61_234, 6_000_000  # an unprivileged user, its id, and the first of those it may give
 BOUND = 60.0  # seconds
-_ENGINES = ("podman", "runc", "conmon", "containerd", "ctr", "dockerd", "docker", "fuse-overlayfs", "newuidmap",
+_ENGINES = ("podman", "runc", "crun", "conmon", "containerd", "ctr", "dockerd", "docker", "fuse-overlayfs", "newuidmap",
             "lxc-start", "nsenter", "setpriv", "gcc")
 GROUP = f"mapsd-{os.getpid()}"  # what containerd calls a namespace: runc keeps states by it for the whole machine
 MAPPED = [f"/{LAB}/libro.so", f"stale:/{LAB}/libstale.so", f"gone:/{LAB}/libgone.so", f"repl:/{LAB}/librepl.so",
@@ -177,29 +177,29 @@ def as_user(space: Space, base: str) -> list[str]:
 
 
 @contextmanager
-def docker(space: Space, images: dict[str, Image]) -> Iterator[Engine]:
+def docker(space: Space, images: dict[str, Image], name: str = "docker", options: Sequence[object] = ("-s", "overlay2"),
+           containers: Sequence[str] = ("app", "app", "deep")) -> Iterator[Engine]:
     """Run dockerd; without it the containers go on (--live-restore)."""
-    base = space.base / "docker"
+    base = space.base / name
     base.mkdir()
     daemon = space.start("dockerd", "--data-root", base / "data", "--exec-root", base / "exec", "--pidfile",
-                         base / "pid", "-H", f"unix://{base}/sock", "-s", "overlay2", "--bridge=none",
-                         "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
-                         "--live-restore")
+                         base / "pid", "-H", f"unix://{base}/sock", "--bridge=none", "--iptables=false",
+                         "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--live-restore", *options)
     client = ["docker", "-H", f"unix://{base}/sock"]
     pids: list[int] = []
     try:
         until(lambda: space.run(*client, "version", "-f", "{{.Server.Os}}", check=False).strip(), "dockerd answers")
-        for image in images.values():
-            space.run(*client, "load", "-q", "-i", image.archive)
-        wanted = {"one": "app", "two": "app", "deep": "deep"}
-        for name, image in wanted.items():
-            space.run(*client, "run", "-d", "--name", name, "--network=none", images[image].name, "mapper",
+        for image in set(containers):
+            space.run(*client, "load", "-q", "-i", images[image].archive)
+        wanted = {f"{name}-{number}": image for number, image in enumerate(containers)}
+        for called, image in wanted.items():
+            space.run(*client, "run", "-d", "--name", called, "--network=none", images[image].name, "mapper",
                       *(MAPPED if image == "app" else MAPPED_DEEP))
         seen = json.loads(space.run(*client, "inspect", *wanted))
         running = [_of_docker(one, images[image]) for one, image in zip(seen, wanted.values(), strict=True)]
         pids += [one.pid for one in running]
         until(lambda: all(is_ready(pid) for pid in pids), "the mappers map")
-        yield Engine("docker", running, lambda: _end(daemon))
+        yield Engine(name, running, lambda: _end(daemon))
     finally:
         shims = [_parent(pid) for pid in pids]
         for pid in (*pids, *shims):
@@ -208,16 +208,17 @@ def docker(space: Space, images: dict[str, Image]) -> Iterator[Engine]:
 
 
 def _of_docker(seen: dict, image: Image) -> Running:
-    own, *lowers = seen["GraphDriver"]["Data"]["LowerDir"].split(":")
+    own, *lowers = (seen["GraphDriver"]["Data"] or {"LowerDir": "-init/diff"})["LowerDir"].split(":")
     assert own.endswith("-init/diff")
     return Running(seen["Name"][1:], seen["Id"], seen["State"]["Pid"], image, seen["Config"]["Image"], seen["Image"],
                    None, lowers)
 
 
 @contextmanager
-def containerd(space: Space, images: dict[str, Image]) -> Iterator[Engine]:
+def containerd(space: Space, images: dict[str, Image], name: str = "containerd", snapshotter: str = "overlayfs",
+               containers: Sequence[str] = ("app", "app", "deep")) -> Iterator[Engine]:
     """Run containerd; without it the containers go on."""
-    base = space.base / "containerd"
+    base = space.base / name
     base.mkdir()
     (base / "config.toml").write_text(_CONTAINERD.format(base))
     daemon = space.start("containerd", "-c", base / "config.toml")
@@ -225,19 +226,19 @@ def containerd(space: Space, images: dict[str, Image]) -> Iterator[Engine]:
     pids: list[int] = []
     try:
         until(lambda: space.run(*client, "version", check=False), "containerd answers")
-        for image in images.values():
-            space.run(*client, "images", "import", image.archive)
-        wanted = {"one": "app", "two": "app", "deep": "deep"}
-        for name, image in wanted.items():
-            space.run(*client, "run", "-d", f"docker.io/{images[image].name}", name, "/bin/mapper",
-                      *(MAPPED if image == "app" else MAPPED_DEEP))
+        for image in set(containers):
+            space.run(*client, "images", "import", "--snapshotter", snapshotter, images[image].archive)
+        wanted = {f"{name}-{number}": image for number, image in enumerate(containers)}
+        for called, image in wanted.items():
+            space.run(*client, "run", "--snapshotter", snapshotter, "-d", f"docker.io/{images[image].name}", called,
+                      "/bin/mapper", *(MAPPED if image == "app" else MAPPED_DEEP))
         tasks = dict(line.split()[:2] for line in space.run(*client, "tasks", "ls").splitlines()[1:])
         digests = dict(line.split()[:3:2] for line in space.run(*client, "images", "ls").splitlines()[1:])
-        running = [_of_ctr(space, client, name, int(tasks[name]), images[image], digests)
-                   for name, image in wanted.items()]
+        running = [_of_ctr(space, client, called, int(tasks[called]), images[image], digests)
+                   for called, image in wanted.items()]
         pids += [one.pid for one in running]
         until(lambda: all(is_ready(pid) for pid in pids), "the mappers map")
-        yield Engine("containerd", running, lambda: _end(daemon))
+        yield Engine(name, running, lambda: _end(daemon))
     finally:
         shims = [_parent(pid) for pid in pids]
         for pid in (*pids, *shims):
@@ -247,8 +248,8 @@ def containerd(space: Space, images: dict[str, Image]) -> Iterator[Engine]:
 
 def _of_ctr(space: Space, client: list, name: str, pid: int, image: Image, digests: dict[str, str]) -> Running:
     seen = json.loads(space.run(*client, "containers", "info", name))
-    mounts = space.run(*client, "snapshots", "mounts", "/x", seen["SnapshotKey"])
-    lowers = mounts.partition("lowerdir=")[2].split(",")[0].split()[0].split(":")
+    mounts = space.run(*client, "snapshots", "--snapshotter", seen["Snapshotter"], "mounts", "/x", seen["SnapshotKey"])
+    lowers = mounts.partition("lowerdir=")[2].split(",")[0].split("\n")[0].split(":")
     # Of the configuration ctr has no word: it is what was imported.
     return Running(None, seen["ID"], pid, image, seen["Image"], image.id, digests[seen["Image"]], lowers)
 

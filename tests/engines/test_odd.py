@@ -129,8 +129,13 @@ def test_a_machine_of_nspawns_is_named(space, rootfs):
     assert (found.engine, found.name) == ("systemd-nspawn", "web")
 
 
-def test_a_container_of_runc_alone_is_named(space, rootfs):
-    bundle, name = space.base / "bundle", f"mapsd-{os.getpid()}-runc"
+@pytest.mark.parametrize("runtime", ["runc", "crun"])
+def test_a_container_of_a_runtime_alone_is_named(space, rootfs, runtime):
+    bundle, name = space.base / f"{runtime}-bundle", f"mapsd-{os.getpid()}-{runtime}"
+    # crun refuses groups of both versions at once.
+    run = ["unshare", "-m", "--propagation", "private", "sh", "-c",
+           'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "sh", runtime,
+           *(["--cgroup-manager=disabled"] if runtime == "crun" else [])]
     bundle.mkdir()
     space.run("runc", "spec", "-b", bundle)
     config = json.loads((bundle / "config.json").read_text())
@@ -138,15 +143,16 @@ def test_a_container_of_runc_alone_is_named(space, rootfs):
     config["root"] = {"path": str(rootfs), "readonly": False}
     config["mounts"] = [mount for mount in config["mounts"] if mount["type"] != "cgroup"]
     (bundle / "config.json").write_text(json.dumps(config))
-    assert space.start("runc", "run", "-d", "-b", bundle, "--pid-file", bundle / "pid", name).wait(BOUND) == 0
+    done = space.start(*run, "run", "-d", "-b", bundle, "--pid-file", bundle / "pid", name).wait(BOUND)
+    assert done == 0, (space.base / "log").read_text()
     try:
         pid = int((bundle / "pid").read_text())
         until(lambda: is_ready(pid), "the mapper maps")
         found = asked(pid)
     finally:
-        space.run("runc", "delete", "-f", name)
+        space.run(*run, "delete", "-f", name)
     assert isinstance(found, Container)
-    assert (found.engine, found.id) == ("runc", name)
+    assert (found.engine, found.id) == (runtime, name)
 
 
 def test_an_overlay_whose_texts_name_a_containers_layer_is_not_that_container(space, podman):

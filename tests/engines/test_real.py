@@ -17,7 +17,7 @@ def found(running: Running) -> tuple[Container, ImageLayers]:
 
 
 def test_a_container_is_called_as_its_engine_calls_it(engine: Engine):
-    kind = "podman" if engine.name.startswith(("podman", "rootless")) else engine.name
+    kind = "podman" if engine.name.startswith("rootless") else engine.name.partition("-")[0]
     for one in engine.containers:
         container, _ = found(one)
         assert (container.engine, container.id, container.name) == (kind, one.id, one.name)
@@ -33,7 +33,10 @@ def test_its_layers_are_the_images_in_the_engines_order(engine: Engine):
         assert [layer.position for layer in layers.layers] == list(range(1, len(one.image.layers) + 1))
         assert [layer.diff_id for layer in layers.layers] == one.image.layers
         assert [layer.step for layer in layers.layers] == one.image.steps
-        assert [real(layer.directory) for layer in reversed(layers.layers)] == [real(path) for path in one.lowers]
+        directories = [real(layer.directory) for layer in reversed(layers.layers)]
+        assert all(Path(path).is_dir() for path in directories)
+        if not engine.name.endswith("native"):  # there each directory has all the files of those below
+            assert directories == [real(path) for path in one.lowers]
 
 
 def real(path: str | bytes) -> str:
@@ -42,14 +45,15 @@ def real(path: str | bytes) -> str:
 
 
 def test_each_mapped_file_is_of_the_layer_that_brought_it(engine: Engine):
-    if engine.name == "rootless-fuse":
-        return  # its files are not known: see below
     for one in engine.containers:
         _, layers = found(one)
         answer = mapsd.lookup(one.pid)
         seen = set()
         for mapping in answer.mappings:
             if mapping.kind != "file":
+                continue
+            if not has_layers(engine):
+                assert mapping.backing is None or layers.of(mapping.backing.layer_path) is None
                 continue
             assert mapping.backing is not None, mapping
             layer = layers.of(mapping.backing.layer_path)
@@ -61,7 +65,12 @@ def test_each_mapped_file_is_of_the_layer_that_brought_it(engine: Engine):
             if name.startswith(f"/{LAB}/"):
                 assert bytes_of(one.pid, mapping.vma) == Path(mapping.backing.path.decode()).read_bytes()[:4096]
             seen.add(name)
-        assert len(seen) > 2
+        assert len(seen) > 2 or not has_layers(engine)
+
+
+def has_layers(engine: Engine) -> bool:
+    """Return whether the kernel knows the layers: it does not where a server merges them, or they are copies."""
+    return not engine.name.endswith(("fuse", "native"))
 
 
 def bytes_of(pid: int, vma) -> bytes:

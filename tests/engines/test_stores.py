@@ -108,6 +108,22 @@ def test_a_container_of_dockers_with_users_remapped(tmp_path):
     assert (found.id, found.store) == (ID, os.fsencode(tmp_path / "231072.231072"))
 
 
+def test_a_container_that_was_made_from_an_id(tmp_path):
+    directory = stores.docker(tmp_path)
+    path = tmp_path / f"containers/{ID}/config.v2.json"
+    for image in (IMAGE, IMAGE[7:19]):
+        config = json.loads(path.read_text()) | {"Config": {"Image": image}}
+        stores.put(tmp_path, {f"containers/{ID}/config.v2.json": config})
+        found = asked(directory)
+        assert (found.image, found.image_id, found.image_digest) == ("app:1", IMAGE, digest(MANIFEST))
+    names = {"Repositories": {"app": {"app:1": IMAGE, "app:2": IMAGE}}}
+    stores.put(tmp_path, {"image/overlay2/repositories.json": names})
+    assert asked(directory).image is None
+    names["Repositories"][IMAGE[7:19]] = {f"{IMAGE[7:19]}:latest": digest(b"an image that is called so")}
+    stores.put(tmp_path, {"image/overlay2/repositories.json": names})
+    assert asked(directory).image == IMAGE[7:19]
+
+
 def test_a_name_that_stands_for_another_image_by_now(tmp_path):
     directory = stores.docker(tmp_path)
     other = {"Repositories": {"app": {"app:1": digest(b"other")}}}

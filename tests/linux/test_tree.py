@@ -1,6 +1,8 @@
 """A tree of files: nothing in it leads out of it, nothing is waited for, and every answer is bounded."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from mapsd.linux import syscalls, tree
 from mapsd.linux.stepwise import open_stepwise
 from mapsd.linux.tree import Files, tree_at
 from mapsd.model import Absent, FileFacts, Refused
+from tests.conftest import missing
 
 
 @pytest.fixture(params=["openat2", "stepwise"])
@@ -120,3 +123,26 @@ def test_nothing_stays_open(files):
     files.link(b"dir")
     assert set(os.listdir("/proc/self/fd")) == before
     assert files.owner == os.geteuid()
+
+
+def test_no_access_time_changes(files, tmp_path):
+    paths = (tmp_path / "tree/dir/file", tmp_path / "tree/dir")
+    for path in paths:
+        os.utime(path, (1, 2_000_000_000))
+    assert files.read(b"dir/file", 100) == b"content"
+    assert files.listed(b"dir") == [b"file"]
+    assert [path.stat().st_atime for path in paths] == [1, 1]
+
+
+def test_a_file_whose_access_time_would_change_is_refused(tmp_path):
+    if os.geteuid() != 0:
+        missing("root", "needs root to give a file to somebody else")
+    tmp_path.chmod(0o755)
+    for above in tmp_path.parents[:3]:
+        above.chmod(0o755)
+    (tmp_path / "file").write_bytes(b"content")
+    asked = ("import os, sys; from mapsd.linux.tree import tree_at\n"
+             "os.setresuid(65534, 65534, 65534)\n"
+             "tree = tree_at(os.fsencode(sys.argv[1]), os.open); print(tree.read(b'file', 100), tree.listed(b''))")
+    done = subprocess.run([sys.executable, "-c", asked, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.count("needs='CAP_FOWNER'") == 2
