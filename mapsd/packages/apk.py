@@ -6,7 +6,7 @@ from mapsd.model import Absent, Refused
 from mapsd.model.packages import Distribution, Package, Record
 from mapsd.packages.directories import Directories, lies_in
 from mapsd.packages.joined import MANY
-from mapsd.packages.reading import read, refused
+from mapsd.packages.reading import SHARED, TOO_MANY, read, refused
 from mapsd.packages.watched import ATTEMPTS, CHANGED, Watched
 from mapsd.parse.apk import Listing, digest, installed, listings
 from mapsd.parse.printable import printable
@@ -27,8 +27,11 @@ def apk(tree: "Tree", directories: Directories, distribution: Distribution | Non
             text = read(tree, path, TEXT)
             if isinstance(text, Refused):
                 return text
+            home = directories.real(path.rpartition(b"/")[0])
+            if isinstance(home, Refused):
+                return refused(path, home)
             if isinstance(text, bytes):
-                texts.setdefault(directories.real(b"/" + path.rpartition(b"/")[0]), text)
+                texts.setdefault(home, text)
         if watched.same():
             return Apk(tuple(texts.values()), directories, distribution, watched) if texts else Absent()
     return CHANGED
@@ -63,22 +66,27 @@ class Apk:
 
     def _records(self, text: bytes, path: bytes) -> list[Record | Refused]:
         directory, _, name = path.rpartition(b"/")
-        found: list[Record | Refused] = []
+        unknown: list[Record | Refused] = []
+        there: list[Listing] = []
         for number, one in enumerate(listings(text, name)):
             if number == MANY:
-                return [*found, Refused(f"more than {MANY} files have that name")]
-            inside = b"/" + one.directory if one.directory else b""
-            there = lies_in(self._directories, inside, directory)
-            if isinstance(there, Refused):
-                found.append(there)
-            elif there:
-                found.append(self._record(text, one, inside + b"/" + name))
-        return found
+                return [Refused(f"more than {MANY} files have that name")]
+            leads = lies_in(self._directories, _from_root(one.directory), directory)
+            if isinstance(leads, Refused):
+                unknown.append(leads)
+            elif leads:
+                there.append(one)
+        return [TOO_MANY] if len(there) > SHARED else [*(self._record(text, one, name) for one in there), *unknown]
 
-    def _record(self, text: bytes, listing: Listing, path: bytes) -> Record | Refused:
+    def _record(self, text: bytes, listing: Listing, file: bytes) -> Record | Refused:
         one = installed(text, listing.package)
         name, version = printable(one.name), printable(one.version)
         if name is None or version is None:
             return Refused("a package of apk has a name or a version that cannot be shown")
         package = Package("apk", name, version, printable(one.architecture), self._distribution, printable(one.origin))
+        path = _from_root(listing.directory) + b"/" + file
         return Record(package, path, digest=digest(listing.digest, one.flags))
+
+
+def _from_root(directory: bytes) -> bytes:
+    return b"/" + directory if directory else b""

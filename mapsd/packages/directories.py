@@ -7,7 +7,7 @@ from mapsd.pathnames import LINKS, PATH_MAX, followed
 if TYPE_CHECKING:
     from mapsd.sources import Tree
 
-ASKED = 20000  # names that are looked at in one root
+ASKED = 50000  # names that are looked at in one root
 
 
 class Directories:

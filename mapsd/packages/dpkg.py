@@ -1,14 +1,14 @@
 """Which package of dpkg has a name. See dpkg-query(1) --search and dpkg-divert(1)."""
 
-from mapsd.light import TYPE_CHECKING, Iterator
+from mapsd.light import TYPE_CHECKING, Iterator, Sequence
 from mapsd.model import Absent, Refused
 from mapsd.model.packages import Digest, Distribution, Package, Record
 from mapsd.packages.directories import Directories, lies_in
 from mapsd.packages.dpkgfiles import TEXT, WATCHED, Files, Listed, files
 from mapsd.packages.joined import Joined
-from mapsd.packages.reading import read
+from mapsd.packages.reading import SHARED, TOO_MANY, read
 from mapsd.packages.watched import ATTEMPTS, CHANGED, Watched
-from mapsd.parse.dpkg import conffile, recorded, source
+from mapsd.parse.dpkg import Diversion, conffile, recorded, source
 from mapsd.parse.printable import printable
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ class Dpkg:
         self._tree, self._directories, self._distribution = tree, directories, distribution
         self._known, self._watched = known, watched
         self._lists = Joined([one.names for one in known.packages], b"\n")
+        self._diverted: dict[bytes, list[Diversion]] = {}
+        for one in known.diversions.values():
+            self._diverted.setdefault(one.to.rpartition(b"/")[2], []).append(one)
 
     def same(self) -> bool:
         """Return whether nothing was installed or removed since."""
@@ -45,8 +48,11 @@ class Dpkg:
         """Return what the packages say that have a name, and what could not be read of them."""
         if b"\n" in path:
             return []
-        found: list[Record | Refused] = []
-        for name in (path, *self._diverted_to(path)):
+        diverted = self._diverted.get(path[path.rindex(b"/") + 1:], [])
+        if len(diverted) > SHARED:
+            return [TOO_MANY]
+        found = self._listed(path, path)
+        for name in self._diverted_to(path, diverted):
             found += [name] if isinstance(name, Refused) else self._listed(name, path)
         unread = self._known.unread
         if unread:
@@ -54,18 +60,14 @@ class Dpkg:
             found.append(unread[0]._replace(reason=unread[0].reason + others))
         return found
 
-    def _diverted_to(self, path: bytes) -> Iterator[bytes | Refused]:
+    def _diverted_to(self, path: bytes, diverted: Sequence[Diversion]) -> Iterator[bytes | Refused]:
         """Yield the names that some packages have here instead."""
-        for one in self._known.diversions.values():
-            here = self._is(one.to, path)
+        for one in diverted:
+            here = lies_in(self._directories, one.to.rpartition(b"/")[0], path.rpartition(b"/")[0])
             if isinstance(here, Refused):
                 yield here
             elif here:
                 yield one.name
-
-    def _is(self, name: bytes, path: bytes) -> bool | Refused:
-        directory, _, base = name.rpartition(b"/")
-        return base == path[path.rindex(b"/") + 1:] and lies_in(self._directories, directory, path.rpartition(b"/")[0])
 
     def _listed(self, name: bytes, path: bytes) -> list[Record | Refused]:
         """Return the packages whose list has a *name*, or another that leads there, and that have it at *path*."""
@@ -73,17 +75,18 @@ class Dpkg:
         places = self._lists.places(base + b"\n")
         if isinstance(places, Refused):
             return [places]
-        found: list[Record | Refused] = []
+        unknown: list[Record | Refused] = []
+        there: list[tuple[Listed, bytes]] = []
         text = self._lists.text
         for number, at in places:
             listed = text[text.rfind(b"\n", 0, at) + 1:at] + base
             package = self._known.packages[number]
-            there = self._leads(package, listed, name, path)
-            if isinstance(there, Refused):
-                found.append(there)
-            elif there:
-                found.append(self._record(package, listed))
-        return found
+            leads = self._leads(package, listed, name, path)
+            if isinstance(leads, Refused):
+                unknown.append(leads)
+            elif leads:
+                there.append((package, listed))
+        return [TOO_MANY] if len(there) > SHARED else [*(self._record(*one) for one in there), *unknown]
 
     def _leads(self, package: Listed, listed: bytes, name: bytes, path: bytes) -> bool | Refused:
         """Return whether a package has what it lists at *path*: dpkg compares the names of diversions as texts."""
@@ -91,7 +94,7 @@ class Dpkg:
         away = diversion is not None and diversion.by != package.stanza.name
         if name != path:
             return away and listed == name
-        return not away and self._is(listed, path)
+        return not away and lies_in(self._directories, listed.rpartition(b"/")[0], path.rpartition(b"/")[0])
 
     def _record(self, package: Listed, name: bytes) -> Record | Refused:
         described = self._package(package)

@@ -4,7 +4,7 @@ from mapsd.light import TYPE_CHECKING, NamedTuple
 from mapsd.model import Absent, Refused
 from mapsd.model.packages import Package, Record
 from mapsd.packages.joined import Joined
-from mapsd.packages.reading import read, refused
+from mapsd.packages.reading import SHARED, TOO_MANY, read, refused
 from mapsd.parse.printable import printable
 from mapsd.parse.pythonpackage import metadata, needles, recorded
 
@@ -97,6 +97,8 @@ class Python:
             places = site.lists.places(needle)
             if isinstance(places, Refused):
                 return [places]
+            if len(places) > SHARED:
+                return [TOO_MANY]
             for number, at in places:
                 package = site.packages[number]
                 end = at + len(needle)

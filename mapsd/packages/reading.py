@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from mapsd.sources import Tree
 
 
+SHARED = 64  # packages that have one name: more is no database of a package manager
+TOO_MANY = Refused(f"more than {SHARED} packages have that name")
+
+
 class Database(Protocol):
     """The packages of one kind in one root."""
 

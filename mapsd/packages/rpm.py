@@ -6,7 +6,7 @@ from mapsd.model import Absent, Refused
 from mapsd.model.packages import Distribution, Package, Record
 from mapsd.packages.directories import Directories, lies_in
 from mapsd.packages.joined import Joined
-from mapsd.packages.reading import refused
+from mapsd.packages.reading import SHARED, TOO_MANY, refused
 from mapsd.packages.rpmfiles import HOMES, WATCHED, headers
 from mapsd.packages.watched import ATTEMPTS, CHANGED, Watched
 from mapsd.parse.printable import printable
@@ -66,7 +66,7 @@ class Rpm:
         places = self._names.places(b"\0" + name + b"\0")
         if isinstance(places, Refused):
             return [places]
-        found: list[Record | Refused] = []
+        found: list[tuple[Header, int] | Refused] = []
         package, file, counted = -1, 0, 0
         for number, at in places:
             if number != package:
@@ -74,23 +74,22 @@ class Rpm:
             # In steps, so that no name is counted twice.
             file += self._names.text.count(b"\0", counted, at + 1)
             counted = at + 1
-            found += self._record(self._packages[number], file, directory, name)
-        return found
+            leads = lies_in(self._directories, self._packages[number].directory(file).rstrip(b"/"), directory)
+            if isinstance(leads, Refused):
+                found.append(leads)
+            elif leads and self._packages[number].there(file):
+                found.append((self._packages[number], file))
+        if len(found) > SHARED:
+            return [TOO_MANY]
+        return [one if isinstance(one, Refused) else self._record(*one, name) for one in found]
 
-    def _record(self, package: Header, file: int, directory: bytes, name: bytes) -> list[Record | Refused]:
-        listed = package.directory(file)
-        there = lies_in(self._directories, listed.rstrip(b"/"), directory)
-        if isinstance(there, Refused):
-            return [there]
-        if not there or not package.there(file):
-            return []
+    def _record(self, package: Header, file: int, name: bytes) -> Record | Refused:
         described = self._package(package)
         if described is None:
-            return [Refused("a package of rpm has a name or a version that cannot be shown")]
+            return Refused("a package of rpm has a name or a version that cannot be shown")
         ghost = package.is_a(GHOST, file)
-        return [Record(described, listed + name, size=None if ghost else package.size(file),
-                       digest=None if ghost else package.digest(file),
-                       configuration=package.is_a(CONFIGURATION, file))]
+        return Record(described, package.directory(file) + name, size=None if ghost else package.size(file),
+                      digest=None if ghost else package.digest(file), configuration=package.is_a(CONFIGURATION, file))
 
     def _package(self, package: Header) -> Package | None:
         epoch = b"" if package.epoch is None else b"%d:" % package.epoch

@@ -27,8 +27,11 @@ def headers(tree: "Tree", directories: Directories) -> Iterator[bytes] | Absent 
             entry = tree.entry(home + b"/" + name)
             if isinstance(entry, Refused):
                 return refused(home + b"/" + name, entry)
+            real = directories.real(home)
+            if isinstance(real, Refused):
+                return refused(home, real)
             if isinstance(entry, FileFacts) and (entry.size or entry.kind != "file"):
-                found.setdefault((directories.real(b"/" + home), name), home + b"/" + name)
+                found.setdefault((real, name), home + b"/" + name)
     if len(found) > 1:
         return Refused(f"rpm has {len(found)} databases here, and which it uses is not known")
     for path in found.values():

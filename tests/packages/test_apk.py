@@ -100,6 +100,7 @@ TORN = {
     "a name that a terminal would obey": package("\33]0;x", {"lib/libssl.so.3": b"x"}),
     "more than fits": "P:a\n" * (17 << 20),
     "denied": Denied(),
+    "very many packages of a name": "P:a\nV:1\nF:lib\n" + "R:libssl.so.3\n" * 65,
     "very many of a name": "P:a\nV:1\nF:x\n" + "R:libssl.so.3\n" * 30000,
 }
 

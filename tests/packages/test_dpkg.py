@@ -243,6 +243,12 @@ def test_a_name_that_very_many_files_have_is_refused():
     assert "more than 20000" in refused(Files({**PLAIN, f"{INFO}/one.list": names}), "/usr/x/one")
 
 
+def test_a_name_that_very_many_packages_have_is_refused():
+    assert "more than 64" in refused(Files({**PLAIN, f"{INFO}/one.list": "/usr/lib/one\n" * 65}), "/usr/lib/one")
+    diverted = "".join(f"/a{number}\n/usr/lib/one\nother\n" for number in range(65))
+    assert "more than 64" in refused(Files({**PLAIN, "var/lib/dpkg/diversions": diverted}), "/usr/lib/one")
+
+
 def test_a_link_that_leads_in_circles_or_out_of_the_root_leads_nowhere():
     tree = Files({**PLAIN, "a": Link(b"b"), "b": Link(b"a"), "up": Link(b"../../../usr/lib"), "usr/lib/one": "1",
                   f"{INFO}/one.list": "/a/one\n/up/one\n/missing/one\n"})

@@ -106,6 +106,7 @@ def test_what_cannot_be_read_is_refused(broken):
 
 
 def test_very_many_packages_are_refused():
+    assert "more than 64" in refused(Files(dist("demo", "a.so,,\n" * 65)), f"/{SITE}/a.so")
     many = {f"{SITE}/p{number}.dist-info/x": "" for number in range(5001)}
     assert "more than 5000" in refused(Files(many), f"/{SITE}/a.so")
     many = {f"usr/lib/python3.{number}/x": "" for number in range(21)}
