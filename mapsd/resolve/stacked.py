@@ -20,6 +20,9 @@ from mapsd.resolve.scene import Place, Scene
 if TYPE_CHECKING:
     from mapsd.resolve.vma import Resolver
 
+# Filesystems whose subvolumes each number their inodes from the same start; maps prints one device for all of them.
+SUBVOLUMES = (b"btrfs", b"bcachefs")
+
 
 def by_kernel_inode(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") -> Finding:
     """Return the finding where maps prints the backing file's own device and inode (up to Linux 6.7)."""
@@ -46,12 +49,26 @@ def _numbered(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") ->
     ways: tuple[Callable[[], list[Piece | None]], ...] = (
         lambda: [hit(each, overlay, place.inner, resolver.scene) for each in layers],
         lambda: [*searched(vma, None, overlay, resolver.scene)])
-    for way in ways:
-        for piece in filter(None, way()):
-            for one in bottoms(vma, piece, resolver):
-                if (one.backing.device, one.backing.inode) == (vma.device, vma.inode):
-                    return HeldFile(one.backing, piece.facts)
+    met = ((piece, one) for way in ways for piece in filter(None, way()) for one in bottoms(vma, piece, resolver)
+           if (one.backing.device, one.backing.inode) == (vma.device, vma.inode))
+    doubted = False
+    for piece, one in met:
+        if (not doubted and _is_alone(one, piece, overlay)) or _is_same(vma, one, resolver):
+            return HeldFile(one.backing, piece.facts)
+        doubted = True
     return None
+
+
+def _is_alone(one: Candidate, piece: Piece, overlay: Overlay) -> bool:
+    """Return whether no other file of the layers can have this file's device and inode number in maps."""
+    if one.backing.fs_type not in SUBVOLUMES:
+        return True
+    subvolumes = {layer.dir.facts.st_dev if layer.dir else None for layer in overlay.guessed()}
+    return not one.backing.through and subvolumes == {piece.facts.st_dev}
+
+
+def _is_same(vma: Vma, one: Candidate, resolver: "Resolver") -> bool:
+    return one.ref is not None and resolver.means.compare(vma, one.ref).verdict == "same"
 
 
 def _agreement(vma: Vma, overlay: Overlay, place: Place, held: HeldFile, resolver: "Resolver") -> tuple[
