@@ -18,8 +18,8 @@ def difference(record: Record, size: int, digest: Compute) -> Difference:
         return Differs("size", str(record.size), str(size))
     recorded = record.digest
     if recorded is None or len(recorded.value) < _LEAST:
-        what = "only the size of the file" if record.size is not None else "nothing of the file's contents"
-        return Undecided(f"{record.package.name} records {what}")
+        what = "only a size" if record.size is not None else "no digest and no size"
+        return Undecided(f"{record.package.name} has {what} of the file to compare")
     held = digest(recorded.algorithm)
     if isinstance(held, Refused):
         return Undecided(held.reason)

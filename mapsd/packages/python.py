@@ -1,7 +1,7 @@
 """Which Python package has a name: the one whose RECORD, beside it in a directory of packages, lists it."""
 
 from mapsd.light import TYPE_CHECKING, NamedTuple
-from mapsd.model import Absent, Refused
+from mapsd.model import Absent, FileFacts, Refused
 from mapsd.model.packages import Package, Record
 from mapsd.packages.joined import Joined
 from mapsd.packages.reading import SHARED, TOO_MANY, read, refused
@@ -42,7 +42,8 @@ class Python:
         for depth in range(len(names) - 1, max(0, len(names) - _DEEPEST), -1):
             found += self._inside(b"/".join(names[:depth]), b"/".join(names[depth:]))
         if names[-2:-1] == [b"bin"]:
-            found += self._beside(b"/".join([*names[:-2], b"lib"]), names[-1])
+            for library in (b"lib", b"lib64"):
+                found += self._beside(b"/".join([*names[:-2], library]), names[-1])
         return found or self._egg(path)
 
     def _inside(self, directory: bytes, name: bytes) -> list[Record | Refused]:
@@ -56,6 +57,10 @@ class Python:
 
     def _beside(self, library: bytes, program: bytes) -> list[Record | Refused]:
         """Return what the packages of each Python of a prefix say of a program in its `bin`."""
+        entry = self._tree.entry(library)
+        if isinstance(entry, FileFacts) and entry.kind == "symlink":
+            # lib64 is lib in an environment.
+            return []
         inside = self._tree.listed(library)
         if isinstance(inside, Refused):
             return [refused(library, inside)]

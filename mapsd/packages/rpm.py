@@ -10,7 +10,7 @@ from mapsd.packages.reading import SHARED, TOO_MANY, refused
 from mapsd.packages.rpmfiles import HOMES, WATCHED, headers
 from mapsd.packages.watched import ATTEMPTS, CHANGED, Watched
 from mapsd.parse.printable import printable
-from mapsd.parse.rpmheader import CONFIGURATION, GHOST, Header, header
+from mapsd.parse.rpmheader import CONFIGURATION, Header, header
 
 if TYPE_CHECKING:
     from mapsd.sources import Tree
@@ -87,9 +87,8 @@ class Rpm:
         described = self._package(package)
         if described is None:
             return Refused("a package of rpm has a name or a version that cannot be shown")
-        ghost = package.is_a(GHOST, file)
-        return Record(described, package.directory(file) + name, size=None if ghost else package.size(file),
-                      digest=None if ghost else package.digest(file), configuration=package.is_a(CONFIGURATION, file))
+        return Record(described, package.directory(file) + name, size=package.size(file), digest=package.digest(file),
+                      configuration=package.is_a(CONFIGURATION, file))
 
     def _package(self, package: Header) -> Package | None:
         epoch = b"" if package.epoch is None else b"%d:" % package.epoch

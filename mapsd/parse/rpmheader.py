@@ -11,13 +11,14 @@ from mapsd.light import NamedTuple
 from mapsd.model.packages import Digest
 
 ENTRIES, DATA, FILES = 0xFFFF, 64 << 20, 1 << 20  # most entries that rpm takes; bytes and names that are read here
-GHOST, CONFIGURATION = 1 << 6, 1 << 0  # RPMFILE_GHOST, RPMFILE_CONFIG
+_GHOST, CONFIGURATION = 1 << 6, 1 << 0  # RPMFILE_GHOST, RPMFILE_CONFIG
+_DIGEST, _SIZE = 1 << 0, 1 << 1  # RPMVERIFY_FILEDIGEST, RPMVERIFY_FILESIZE
 # RPMFILE_STATE_NORMAL and _NETSHARED: others were replaced, or never installed.
 _THERE = frozenset((0, 3))
 _CHAR, _INT32, _INT64, _STRING, _STRINGS = 1, 4, 5, 6, 8
 _NAME, _VERSION, _RELEASE, _EPOCH, _ARCH, _SOURCE = 1000, 1001, 1002, 1003, 1022, 1044
 _OLD_NAMES, _SIZES, _STATES, _DIGESTS, _FLAGS, _ALGORITHM, _LONG_SIZES = 1027, 1028, 1029, 1035, 1037, 5011, 5008
-_PLACES, _BASENAMES, _DIRECTORIES = 1116, 1117, 1118
+_VERIFIED, _PLACES, _BASENAMES, _DIRECTORIES = 1045, 1116, 1117, 1118
 # PGPHASHALGO_*, as hashlib names them; without the tag it is MD5.
 _ALGORITHMS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224", 12: "sha3_256",
                14: "sha3_512"}
@@ -28,8 +29,9 @@ class Header(NamedTuple):
     """One package: what it is, and its files in the same order in each field.
 
     *names* are the names without directories, *digests* those of the files in hexadecimal, each ended by a zero byte.
-    *places* has the place of each file's directory in *directories*, *sizes* are in bytes; these, *states* and
-    *flags* are numbers as they were recorded, and empty where they were not.
+    *places* has the place of each file's directory in *directories*, *sizes* are in bytes, *verified* says what the
+    package wants compared; these, *states* and *flags* are numbers as they were recorded, and empty where they were
+    not.
     """
 
     name: bytes
@@ -46,6 +48,7 @@ class Header(NamedTuple):
     algorithm: str | None
     states: bytes
     flags: bytes
+    verified: bytes
 
     @property
     def files(self) -> int:
@@ -65,16 +68,23 @@ class Header(NamedTuple):
         return bool(self.flags) and bool(self._number(self.flags, file) & flag)
 
     def size(self, file: int) -> int | None:
-        """Return the size of a file in bytes, None where it is not recorded."""
-        return self._number(self.sizes, file) if self.sizes else None
+        """Return the size of a file in bytes, None where it is not recorded, or may change."""
+        return self._number(self.sizes, file) if self.sizes and self._stays(_SIZE, file) else None
 
     def digest(self, file: int) -> Digest | None:
-        """Return the digest of a file, None where none is recorded."""
+        """Return the digest of a file, None where none is recorded, or it may change."""
+        if self.algorithm is None or not self._stays(_DIGEST, file):
+            return None
         texts = self.digests.split(b"\0", file + 1)
         text = texts[file] if len(texts) > file + 1 else b""
-        if self.algorithm is None or not text or len(text) % 2 or set(text.lower()) - set(b"0123456789abcdef"):
+        if not text or len(text) % 2 or set(text.lower()) - set(b"0123456789abcdef"):
             return None
         return Digest(self.algorithm, bytes.fromhex(text.decode()))
+
+    def _stays(self, what: int, file: int) -> bool:
+        # A file that others go on writing, such as a cache, is packed with `%verify(not md5 size)`.
+        ghost = self.is_a(_GHOST, file)
+        return not ghost and (not self.verified or bool(self._number(self.verified, file) & what))
 
     def _number(self, numbers: bytes, file: int) -> int:
         width = len(numbers) // self.files
@@ -89,12 +99,13 @@ def header(blob: bytes) -> Header:
         raise _broken("a list of files in the form of rpm 3")
     directories, places = tags.strings(_DIRECTORIES), tags.numbers(_PLACES, _INT32)
     sizes = tags.numbers(_LONG_SIZES, _INT64) or tags.numbers(_SIZES, _INT32)
-    states, flags = tags.numbers(_STATES, _CHAR), tags.numbers(_FLAGS, _INT32)
+    states, flags, verified = (tags.numbers(_STATES, _CHAR), tags.numbers(_FLAGS, _INT32),
+                               tags.numbers(_VERIFIED, _INT32))
     epoch, algorithm = tags.numbers(_EPOCH, _INT32), tags.numbers(_ALGORITHM, _INT32)
     known = _ALGORITHMS.get(int.from_bytes(algorithm[:4]) if algorithm else 1)
     found = Header(tags.string(_NAME), tags.string(_VERSION), tags.string(_RELEASE),
                    int.from_bytes(epoch[:4]) if epoch else None, tags.string(_ARCH), tags.string(_SOURCE), names,
-                   places, tuple(directories.split(b"\0")[:-1]), sizes, digests, known, states, flags)
+                   places, tuple(directories.split(b"\0")[:-1]), sizes, digests, known, states, flags, verified)
     _check(found, tags)
     return found
 
@@ -102,15 +113,15 @@ def header(blob: bytes) -> Header:
 def _check(found: Header, tags: "_Tags") -> None:
     """Raise ParseError where the fields do not have the same files."""
     count = tags.count(_BASENAMES)
-    many = {tags.count(tag) for tag in (_SIZES, _LONG_SIZES, _STATES, _FLAGS, _DIGESTS)} - {0, count}
+    many = {tags.count(tag) for tag in (_SIZES, _LONG_SIZES, _STATES, _FLAGS, _VERIFIED, _DIGESTS)} - {0, count}
     if many or tags.count(_PLACES) != count:
         raise _broken("files without a directory, a size, a state or a digest")
     places = found.places
     most = max((places[at:at + 4] for at in range(0, len(places), 4)), default=b"")
     if count and int.from_bytes(most) >= len(found.directories):
         raise _broken("files without a directory")
-    kept = found.names, places, found.sizes, found.digests, found.states, found.flags, b"\0".join(found.directories)
-    if sum(map(len, kept)) > tags.size:
+    kept = found.names, places, found.sizes, found.digests, found.states, found.flags, found.verified
+    if sum(map(len, (*kept, *found.directories))) > tags.size:
         raise _broken("entries that overlap")
 
 

@@ -33,7 +33,7 @@ def test_a_file_lies_in_the_innermost_package(path, name, version):
     found = record(TREE, f"/app/node_modules/{path}")
     assert found.package == Package("node", name, version)
     assert (found.listed, found.size, found.digest) == (False, None, None)
-    assert compared(found, b"").reason == f"{name} records nothing of the file's contents"
+    assert compared(found, b"").reason == f"{name} has no digest and no size of the file to compare"
 
 
 @pytest.mark.parametrize("path", ["/app/x.node", "/app/node_modules/x.node", "/node_modules/@scope/x.node",

@@ -14,7 +14,7 @@ from mapsd.model.packages import Digest, NotOwned, Owned, Package, Undecided
 from mapsd.packages.databases import Databases
 from mapsd.parse.pythonpackage import metadata, needles, recorded
 from tests.packages.asking import compared, is_same, names, record, records, refused
-from tests.packages.trees import Denied, Directory, Files
+from tests.packages.trees import Denied, Directory, Files, Link
 
 SITE = "usr/lib/python3/site-packages"
 X = "sha256=LXEWQrcmsEQBYnyp-6wy9chTD7GQPMTbAiWHF5IaSIE,1"  # the digest of b"x"
@@ -60,12 +60,17 @@ def test_a_file_that_two_packages_record_is_both():
     tree = Files({**dist("one", f"a.so,{X}\n"), **dist("two", "a.so,,\n")})
     found = records(tree, f"/{SITE}/a.so")
     assert [one.package.name for one in found] == ["one", "two"]
-    assert compared(found[1], b"x") == Undecided("two records nothing of the file's contents")
+    assert compared(found[1], b"x") == Undecided("two has no digest and no size of the file to compare")
 
 
 def test_a_program_beside_the_packages_is_found():
-    tree = Files(dist("ruff", f"../../../bin/ruff,{X}\n"))
+    files = dist("ruff", f"../../../bin/ruff,{X}\n")
+    tree = Files(files)
     assert names(tree, "/usr/bin/ruff") == ["ruff"]
+    tree.put(b"usr/lib64", Link(b"lib"))
+    assert names(tree, "/usr/bin/ruff") == ["ruff"]
+    moved = Files({path.replace("lib/", "lib64/"): text for path, text in files.items()})
+    assert names(moved, "/usr/bin/ruff") == ["ruff"]
     assert Databases(tree).owner(b"/usr/bin/uff") == NotOwned(())
     assert Databases(tree).owner(b"/usr/sbin/ruff") == NotOwned(())
 

@@ -70,7 +70,8 @@ def test_many_packages_that_come_and_go_are_those_of_rpm(fedora: Root):
 
 def test_a_file_that_was_changed_is_the_one_that_rpm_finds_changed(fedora: Root):
     files = {"usr/lib/one": "one", "usr/lib/two": "two", "usr/lib/three": "three"}
-    fedora.install("demo", files)
+    fedora.install("demo", {**files, "usr/lib/cache": "x"}, special="%verify(not md5 size mtime) /usr/lib/cache")
+    (fedora.path / "usr/lib/cache").write_text("written by others")
     (fedora.path / "usr/lib/two").write_text("TWO")
     (fedora.path / "usr/lib/three").write_text("longer than three")
     done = subprocess.run(["rpm", "--root", fedora.path, "--dbpath", "/var/lib/rpm", "--verify", "demo"],
@@ -80,6 +81,8 @@ def test_a_file_that_was_changed_is_the_one_that_rpm_finds_changed(fedora: Root)
     for path in files:
         assert is_same(record(Directory(fedora.path), f"/{path}"), (fedora.path / path).read_bytes()) == (
             f"/{path}" not in changed)
+    cache = record(Directory(fedora.path), "/usr/lib/cache")
+    assert (cache.size, cache.digest) == (None, None)
 
 
 def test_what_was_committed_to_the_log_only_is_seen(fedora: Root):
@@ -150,7 +153,7 @@ def test_a_merged_usr_and_the_begin_of_the_root_are_seen():
 def test_a_file_without_a_digest_has_none():
     tree = Files({HOME: ndb([DEMO])})
     assert record(tree, "/usr/lib/b.so").digest is None
-    assert compared(record(tree, "/usr/lib/b.so"), b"").reason == "demo records only the size of the file"
+    assert compared(record(tree, "/usr/lib/b.so"), b"").reason == "demo has only a size of the file to compare"
     assert record(tree, "/usr/lib/a.so").package == Package("rpm", "demo", "1.0-1", "x86_64", None, "demo-src", "1.0-1")
 
 
