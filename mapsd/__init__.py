@@ -5,15 +5,16 @@ if TYPE_CHECKING:
     from mapsd.extraction import extract
     from mapsd.linux.doctor import examined as doctor
     from mapsd.linux.elsewhere.host import host
-    from mapsd.session import Session, fds, layers, lookup, translate, which
+    from mapsd.once import fds, layers, lookup, translate, which
+    from mapsd.session import Session
     from mapsd.views.explanation import explain
 
 __version__ = "0.1.0"
 # public name: where it comes from
 _FROM = {"Session": "session.Session", "doctor": "linux.doctor.examined", "explain": "views.explanation.explain",
-         "extract": "extraction.extract", "fds": "session.fds", "host": "linux.elsewhere.host.host",
-         "layers": "session.layers", "lookup": "session.lookup", "translate": "session.translate",
-         "which": "session.which"}
+         "extract": "extraction.extract", "fds": "once.fds", "host": "linux.elsewhere.host.host",
+         "layers": "once.layers", "lookup": "once.lookup", "translate": "once.translate",
+         "which": "once.which"}
 __all__ = ["Session", "__version__", "doctor", "explain", "extract", "fds", "host", "layers", "lookup", "translate",
            "which"]
 

@@ -6,6 +6,7 @@ MapsdError
 │  ├─ NotShown(pid, daemon)           a daemon shows no such process
 │  └─ NotRecorded(pid, recording)     a recording has no such process, or not this question about it
 ├─ AccessDenied(what, needs)          the capability that is missing
+├─ NoSuchContainer(word)              no container that runs has this name or id
 ├─ KernelLacks(feature)               the running kernel has no such call
 ├─ MachineUnknown(machine, bits)      the machine's system calls are not known
 ├─ NothingHeld(pid, reason)           there are no bytes to extract at an address
@@ -75,6 +76,15 @@ class AccessDenied(MapsdError):
         """Keep what was refused and the capability that is missing."""
         super().__init__(f"{what}: permission denied: needs {needs}")
         self.what, self.needs = what, needs
+
+
+class NoSuchContainer(MapsdError):
+    """No container that runs, and whose processes can be seen, has this name or an id that begins so."""
+
+    def __init__(self, word: str) -> None:
+        """Keep the word, ready for a message."""
+        super().__init__(f"{word}: neither a PID nor a container that runs and can be seen")
+        self.word = word
 
 
 class KernelLacks(MapsdError):

@@ -5,6 +5,7 @@ import time
 
 from mapsd.answer.observe import checked, observe
 from mapsd.answer.reading import Asking
+from mapsd.errors import AccessDenied, ProcessGone
 from mapsd.light import TYPE_CHECKING, Callable, Sequence
 from mapsd.linux.live import Live
 from mapsd.model import HERE, Host, ProcessAnswer, ProcessFacts
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from mapsd.answer.located import Located
     from mapsd.linux.machine import LiveMachine
     from mapsd.linux.roots import Root
-    from mapsd.model.containers import Contained, Container, ImageLayers
+    from mapsd.model.containers import Contained, Container, Containers, Housed, ImageLayers
     from mapsd.model.layers import ProcessLayers, Which
     from mapsd.model.open import OpenAnswer
     from mapsd.model.translated import Translation, Wanted
@@ -60,23 +61,35 @@ class Session:
         """Give back what is shared; a session that is asked again loads it again."""
         self._live.iterator.close()
 
-    def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None) -> ProcessAnswer:
+    def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None, *,
+               contained: bool = False) -> ProcessAnswer:
         """Return every mapping of a process, or those that hold *addresses*: user path, backing file, state and proof.
 
-        *thread* is one of its threads, to be asked for where it has a mount namespace or a root of its own. Raises
+        *thread* is one of its threads, to be asked for where it has a mount namespace or a root of its own. With
+        *contained* the answer has the container, and the image's layers that backing files are in. Raises
         ProcessGone (no such process, or it exited meanwhile), AccessDenied (maps may not be read; *needs* names the
         capability) and ParseError (a text in a form nobody knows).
         """
-        return observe(pid, thread, self._asking, addresses)
+        found = observe(pid, thread, self._asking, addresses)
+        if not contained or self._live.is_beside_us(found.process):
+            return found
+        from mapsd.answer.contained import contained as in_container  # noqa: PLC0415  (most lookups need none of it)
+        return in_container(found, thread, self._live)
 
-    def fds(self, pid: int, thread: int | None = None) -> "OpenAnswer":
+    def fds(self, pid: int, thread: int | None = None, *, contained: bool = False) -> "OpenAnswer":
         """Return what a process has open: exe, cwd, root and every file descriptor, with user path and backing file.
+
+        With *contained* the answer has the container, and the image's layers that backing files are in.
 
         A build id tells nothing of an open file: a session that asks for this proof asks nothing beyond names. Raises
         ProcessGone, AccessDenied (none of them may be read; *needs* names the capability) and ParseError.
         """
         from mapsd.answer.openfiles import open_files  # noqa: PLC0415  (a lookup needs none of it)
-        return open_files(pid, thread, self._asking)
+        found = open_files(pid, thread, self._asking)
+        if not contained or self._live.is_beside_us(found.process):
+            return found
+        from mapsd.answer.contained import opened  # noqa: PLC0415  (as above)
+        return opened(found, thread, self._live)
 
     def layers(self, pid: int, thread: int | None = None) -> "ProcessLayers":
         """Return the overlays that a process sees: options in words, layers in order, what can be reached of them.
@@ -102,6 +115,28 @@ class Session:
         """
         from mapsd.answer.container import container  # noqa: PLC0415  (a lookup needs none of it)
         return container(pid, thread, self._live)
+
+    def containers(self, pids: Sequence[int] | None = None) -> "Containers":
+        """Return the containers that run, with their processes among *pids*, or among all that can be seen.
+
+        Raises NoHost and ParseError; processes that fail are counted.
+        """
+        from mapsd.answer.running import running  # noqa: PLC0415  (a lookup needs none of it)
+        known, gone, denied = [], 0, 0
+        for pid in self.pids() if pids is None else pids:
+            try:
+                known.append(self.who(pid))
+            except ProcessGone:
+                gone += 1
+            except AccessDenied:
+                denied += 1
+        found = running(known, self.housed, time.time())
+        return found._replace(gone=found.gone + gone, denied=found.denied + denied)
+
+    def housed(self, process: ProcessFacts, thread: int | None = None) -> "Housed":
+        """Return what container() and image_layers() tell of a process that who() knows. Raises what they raise."""
+        from mapsd.answer.contained import housed  # noqa: PLC0415  (a lookup needs none of it)
+        return housed(process, thread, self._live, time.time())
 
     def image_layers(self, container: "Container") -> "ImageLayers":
         """Return the layers of a container's image; of(layer path of an answer's backing file) finds one."""
@@ -157,33 +192,3 @@ def _searching() -> "Callable[[Layers], Search]":
     known = Searches()
     # The machines of a live source are live.
     return lambda machine: known.by(cast("LiveMachine", machine))
-
-
-def lookup(pid: int, proof: str = "auto", thread: int | None = None, host: Host = HERE) -> ProcessAnswer:
-    """Return every mapping of one process, asked in a session of its own: see Session."""
-    with Session(proof, host) as session:
-        return session.lookup(pid, thread)
-
-
-def fds(pid: int, proof: str = "auto", thread: int | None = None, host: Host = HERE) -> "OpenAnswer":
-    """Return what one process has open, asked in a session of its own: see Session."""
-    with Session(proof, host) as session:
-        return session.fds(pid, thread)
-
-
-def layers(pid: int, thread: int | None = None, host: Host = HERE) -> "ProcessLayers":
-    """Return the overlays that one process sees, asked in a session of its own: see Session."""
-    with Session(host=host) as session:
-        return session.layers(pid, thread)
-
-
-def which(pid: int, path: bytes, thread: int | None = None, host: Host = HERE) -> "Which":
-    """Return which file a name of one process opens, asked in a session of its own: see Session."""
-    with Session(host=host) as session:
-        return session.which(pid, path, thread)
-
-
-def translate(wanted: "Wanted", pid: int | None = None, host: Host = HERE) -> "Translation":
-    """Return by which names a machine's processes open a file, asked in a session of its own: see Session."""
-    with Session(host=host) as session:
-        return session.translate(wanted, pid)

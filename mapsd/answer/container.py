@@ -8,6 +8,7 @@ from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, read, scene
 from mapsd.answer.toplayer import SEES_ALL, top_directory
 from mapsd.engines import lxc, runners, runtimes, stores
 from mapsd.engines.documents import Unread
+from mapsd.errors import ProcessGone
 from mapsd.light import TYPE_CHECKING, Sequence
 from mapsd.model import Evidence, FileFacts, Mount
 from mapsd.model.containers import Contained, Container, MountedElsewhere, Uncontained, Unidentified
@@ -26,16 +27,19 @@ _FUSE = b"fuse.fuse-overlayfs"
 _KTHREAD = 0x200000  # PF_KTHREAD, include/linux/sched.h
 
 
-def container(pid: int, thread: int | None, source: "Inhabitants") -> Contained:
+def container(pid: int, thread: int | None, source: "Inhabitants", started: int | None = None) -> Contained:
     """Return the container of a process, as its leader or *thread* sees its root.
 
-    Raises ProcessGone, AccessDenied, NoHost, ParseError.
+    *started* is the start time of the process that is meant, in clock ticks since boot. Raises ProcessGone,
+    AccessDenied, NoHost, ParseError.
     """
     seen = source(pid, thread)
     try:
         if seen.line.flags & _KTHREAD:
             return Uncontained("it is a thread of the kernel's")
         before = read(seen.process)
+        if started not in {None, seen.line.start_time}:
+            raise ProcessGone(pid, seen=True)
         for _ in range(ATTEMPTS):
             demand_alive(seen.process, before)
             found = _answer(seen, before)

@@ -13,6 +13,7 @@ COMMANDS = {
     "explain": "how one answer was reached, step by step",
     "fds": "what exe, cwd, root and every file descriptor open",
     "layers": "the overlays that a process sees, and their layers",
+    "containers": "the containers that run, their images and processes",
     "which": "which layer's file a path opens, and what it hides",
     "translate": "by which names a file of a layer, or a device and inode, is opened",
     "record": "all that answers about processes are made from, as a file",
@@ -63,6 +64,9 @@ def _answer(words: list[str]) -> tuple[int, list[str]]:
     if "from" in asked.values:
         from mapsd.cli.replay import replayed  # noqa: PLC0415  (most answers are the machine's)
         return replayed(words[0], module, asked)
+    if any(word[:1].isalpha() and word != "self" for word in asked.operands):
+        from mapsd.cli.named import has_containers, of_machine  # noqa: PLC0415  (most operands are PIDs)
+        asked = of_machine(words[0], asked) if has_containers(words[0], asked.operands) else asked
     answer: tuple[int, list[str]] = module.run(asked)
     return answer
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mapsd.views.explanation.object import Explain
 
 COMMAND = Command(
-    "explain", "PID|self 0xADDRESS|PATH…",
+    "explain", "PID|CONTAINER|self 0xADDRESS|PATH…",
     "Say in sentences how an answer was reached: what the kernel printed and how far it may be believed, where the "
     "file is, what its path opens now, which files the mapping could hold, what told them apart or what would, and "
     "the answer.\n\n"
@@ -44,7 +44,10 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
 
 
 def _asking(asked: Asked, host: Host) -> Ask:
-    return lambda process, _: (mapsd.lookup(process, asked.values.get("proof", "auto"), host=host), mapsd.explain)
+    def ask(process: int, _: Sequence[int | bytes]) -> "tuple[ProcessAnswer, Explain]":
+        with mapsd.Session(asked.values.get("proof", "auto"), host) as session:
+            return session.lookup(process, contained="json" in asked.flags), mapsd.explain
+    return ask
 
 
 def target(operands: list[str], host: Host = HERE) -> tuple[int, list[tuple[str, int | bytes]]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mapsd.extraction import Extraction
 
 COMMAND = Command(
-    "extract", "PID|self 0xADDRESS -o FILE",
+    "extract", "PID|CONTAINER|self 0xADDRESS -o FILE",
     "Write what the mapping at an address really holds: the whole backing file where that is proven and has a "
     "name; else what the process has of it in memory, each part at its place in the file. The output is a new file "
     "that only its owner may read; it appears when it is whole. Size, SHA-256, build id and where the bytes came "

@@ -10,7 +10,7 @@ from mapsd.light import Callable
 from mapsd.model.open import OpenAnswer
 
 COMMAND = Command(
-    "fds", "PID|self …",
+    "fds", "PID|CONTAINER|self …",
     "For exe, cwd, root and every file descriptor: kind, user path, state, layer and backing file. A descriptor of an "
     "overlay's file reads what the overlay has now, so it is never copied-up; a mapping that was made of it may be: "
     "that is what lookup is for.",
@@ -34,13 +34,14 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
     if ask is not None:
         return _run(asked.flags, wanted, ask)
     with mapsd.Session(asked.values.get("proof", "auto"), host) as session:
-        return _run(asked.flags, wanted, session.fds)
+        contained = bool({"json", "ndjson"} & asked.flags)
+        return _run(asked.flags, wanted, lambda process: session.fds(process, contained=contained))
 
 
 def _run(flags: frozenset[str], wanted: list[int], ask: Ask) -> tuple[int, list[str]]:
     statuses, answers = zip(*(_answered(ask, process) for process in wanted), strict=True)
     found = [answer for answer in answers if answer is not None]
-    return worst(statuses), _lines(flags, found, several=len(wanted) > 1)
+    return worst(statuses), _lines(flags, found, several=len(wanted) > 1 or "container" in flags)
 
 
 def _answered(ask: Ask, process: int) -> tuple[int, OpenAnswer | None]:
@@ -55,7 +56,7 @@ def _answered(ask: Ask, process: int) -> tuple[int, OpenAnswer | None]:
 
 def _lines(flags: frozenset[str], answers: list[OpenAnswer], *, several: bool) -> list[str]:
     from mapsd.views.openfiles import as_object, table, title  # noqa: PLC0415  (--help needs no columns)
-    if not flags:
+    if not {"json", "ndjson"} & flags:
         return [line for answer in answers for line in (*([title(answer)] if several else []), *table(answer))]
     import json  # noqa: PLC0415  (9 ms that the table does not need)
     objects = [as_object(answer) for answer in answers]

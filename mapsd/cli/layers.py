@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mapsd.model.layers import ProcessLayers
 
 COMMAND = Command(
-    "layers", "PID|self",
+    "layers", "PID|CONTAINER|self",
     "The overlays that a process sees, in the order of its mount table: their options in words, and their layers in "
     "the order of lookup: upper:0, then the lowers from the topmost down, then the data-only layers. For each layer "
     "the directory that it is, as the observer names it, and what stands in the way where it cannot be found or "

@@ -12,7 +12,7 @@ from mapsd.light import Callable
 from mapsd.model import HERE, PROOFS, Host, ProcessAnswer
 
 COMMAND = Command(
-    "lookup", "PID|self [0xADDRESS…] …",
+    "lookup", "PID|CONTAINER|self [0xADDRESS…] …",
     "For every mapping: user path, state, layer and backing file. An address belongs to the process before it and "
     "selects the mapping that holds it.\n\n"
     "On a terminal the mappings of one file are one story, what does not fit stands below its row, and more than the "
@@ -60,7 +60,9 @@ def run(asked: Asked, ask: Ask | None = None, pids: Callable[[], list[int]] = li
     if ask is not None:
         return _run(asked, _every(pids()) if wanted is None else wanted, ask)
     with mapsd.Session(asked.values.get("proof", "auto"), host) as session:
-        return _run(asked, _every(session.pids()) if wanted is None else wanted, session.lookup)
+        contained = view.is_of_containers(asked)
+        return _run(asked, _every(session.pids()) if wanted is None else wanted,
+                    lambda process, thread: session.lookup(process, thread, contained=contained))
 
 
 def _every(pids: list[int]) -> list[Target]:
@@ -70,7 +72,8 @@ def _every(pids: list[int]) -> list[Target]:
 def _run(asked: Asked, wanted: list[Target], ask: Ask) -> tuple[int, list[Text]]:
     everything, seen = "all" in asked.flags, terminal()
     thread = _thread(asked, wanted)
-    made = view.lines(asked, seen, several=everything or len(wanted) > 1)
+    several = everything or len(wanted) > 1 or "container" in asked.flags
+    made = view.lines(asked, seen, several=several)
     asking = Asking(lambda process: ask(process, thread), view.filters(asked), everything=everything)
     answers = asking.answers(wanted)
     if not everything:

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from mapsd.errors import AccessDenied, MapsdError, NoDaemon, NothingHeld, ProcessGone
+from mapsd.errors import AccessDenied, MapsdError, NoDaemon, NoSuchContainer, NothingHeld, ProcessGone
 from mapsd.light import Iterator, Sequence
 from mapsd.views.render import printable
 
@@ -18,7 +18,7 @@ def status_of(error: MapsdError | OSError) -> int:
             return DENIED
         case ProcessGone():
             return GONE if error.seen else NOTHING
-        case NothingHeld():
+        case NothingHeld() | NoSuchContainer():
             return NOTHING
         case NoDaemon():
             return UNREACHED

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mapsd.recording.redaction import Pseudonyms
 
 COMMAND = Command(
-    "record", "PID|self … -o FILE",
+    "record", "PID|CONTAINER|self … -o FILE",
     "Write down all that the answers about processes are made from, so that lookup, explain, fds, layers, which and "
     "doctor can answer from the file (--from=FILE) on another machine, as another user, and after the processes have "
     "exited. It is plain text with a digest for each section: what is cut off or altered is refused.\n\n"

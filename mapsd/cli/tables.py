@@ -117,8 +117,8 @@ def _paint(asked: Asked, seen: Terminal | None) -> Paint:
 
 
 def _mappings(answer: ProcessAnswer) -> list[Row]:
-    return [Row(answer.process, mapping, (mapping,)) for mapping in answer.mappings]
+    return [Row(answer.process, mapping, (mapping,), answer.container) for mapping in answer.mappings]
 
 
 def _files(answer: ProcessAnswer) -> list[Row]:
-    return [Row(answer.process, each[0], each) for each in files(answer.mappings)]
+    return [Row(answer.process, each[0], each, answer.container) for each in files(answer.mappings)]

@@ -32,6 +32,16 @@ def lines(asked: Asked, seen: Terminal | None, *, several: bool) -> Lines:
     return _ndjson if form == "ndjson" else _array if several else _object
 
 
+def is_of_containers(asked: Asked) -> bool:
+    """Return whether the form that was asked for says something of containers."""
+    if {"json", "ndjson"} & {*asked.flags, asked.values.get("format")} or "output-all" in asked.flags:
+        return True
+    if "output" not in asked.values:
+        return False
+    from mapsd.views.columns import OF_CONTAINERS  # noqa: PLC0415  (JSON needs none)
+    return not OF_CONTAINERS.isdisjoint(asked.values["output"].removeprefix("+").upper().split(","))
+
+
 def filters(asked: Asked) -> list[Wanted]:
     """Return what every mapping must meet. Raises UsageError for a word that is no state."""
     found: list[Wanted] = [overlaid] if "overlay-only" in asked.flags else []

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mapsd.model.layers import Which
 
 COMMAND = Command(
-    "which", "PID|self PATH",
+    "which", "PID|CONTAINER|self PATH",
     "Which file an absolute path opens inside a process's root, symbolic links followed as the process would follow "
     "them; magic links of /proc are not. On an overlay: the file of a layer that holds the bytes, how that is known, "
     "and layer by layer from the top what lies at the name and on the way to it: opens (the file), metacopy (it has "

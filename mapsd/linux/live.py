@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mapsd.linux.beside import LiveBeside
     from mapsd.linux.descriptors import Descriptors
     from mapsd.linux.remapped import OpenMachine
-    from mapsd.model import Refused, Vma
+    from mapsd.model import ProcessFacts, Refused, Vma
     from mapsd.model.layers import Way
 
 
@@ -27,6 +27,16 @@ class Live:
     def __init__(self, host: Host = HERE, *, numbered: bool = True) -> None:
         """Ask about the processes of *host*; evidence names page frames where they are *numbered*."""
         self.host, self.iterator, self.numbered = host, VmFileIterator(), numbered
+
+    def is_beside_us(self, process: "ProcessFacts") -> bool:
+        """Return whether a process is known to have our own root, mount namespace and pid namespace."""
+        if self.host != HERE or process.root != b"/":
+            return False
+        try:
+            return all(os.readlink(f"/proc/self/ns/{name}") == os.readlink(f"/proc/{process.pid}/ns/{name}")
+                       for name in ("mnt", "pid"))
+        except OSError:
+            return False
 
     def __call__(self, pid: int, thread: int | None = None) -> "LiveProcess":
         """Return a process, or *thread* of it. Raises ProcessGone, AccessDenied, NoHost, ParseError."""

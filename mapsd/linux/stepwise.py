@@ -10,8 +10,8 @@ import stat
 
 from mapsd.linux import syscalls
 from mapsd.linux.files import mount_id, opened
-from mapsd.pathnames import LINKS, PATH_MAX
 from mapsd.model import DeviceId
+from mapsd.pathnames import LINKS, PATH_MAX
 
 HELD = 64  # directories above the present one that are held open: `..` leads back so far
 _LINK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -5,10 +5,10 @@ import os
 
 from mapsd.linux import capabilities
 from mapsd.linux.files import facts, found, opened
-from mapsd.pathnames import PATH_MAX, followed
 from mapsd.linux.procfs import ProcFs
 from mapsd.model import Absent, FileFacts, Found, Refused
 from mapsd.model.layers import Way
+from mapsd.pathnames import PATH_MAX, followed
 
 _LINK = os.O_PATH | os.O_NOFOLLOW
 _SELF = (b"self", b"thread-self")

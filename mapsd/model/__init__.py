@@ -3,7 +3,10 @@
 Paths are bytes. Addresses and offsets are in bytes, page numbers in pages.
 """
 
-from mapsd.light import NamedTuple
+from mapsd.light import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mapsd.model.containers import Container, ImageLayer
 
 PROOFS = ("auto", "lookup", "page-frame", "build-id", "bpf")  # what may be asked for beyond names
 
@@ -157,7 +160,8 @@ class Evidence(NamedTuple):
 class Backing(NamedTuple):
     """The file that holds the data; what is not established is None.
 
-    *overlaid* says that it is, or may be, a layer's file: without it the file is on no overlay.
+    *overlaid* says that it is, or may be, a layer's file: without it the file is on no overlay. *image_layer* is the
+    image's layer that the layer's directory is, where that was asked for and is known.
     """
 
     path: bytes | None
@@ -170,6 +174,7 @@ class Backing(NamedTuple):
     layer_path: bytes | None = None
     through: "tuple[Backing, ...]" = ()
     metadata: "Backing | None" = None
+    image_layer: "ImageLayer | None" = None
 
 
 class Trail(NamedTuple):
@@ -245,7 +250,10 @@ class Skipped(NamedTuple):
 
 
 class ProcessAnswer(NamedTuple):
-    """Every mapping of one process; *as_of* in seconds since the epoch."""
+    """Every mapping of one process; *as_of* in seconds since the epoch.
+
+    *container* is the one that the process is in, where that was asked for and is known.
+    """
 
     process: ProcessFacts
     release: str
@@ -253,3 +261,4 @@ class ProcessAnswer(NamedTuple):
     as_of: float
     mappings: tuple[Answer, ...]
     skipped: tuple[Skipped, ...] = ()
+    container: "Container | None" = None

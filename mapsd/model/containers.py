@@ -5,7 +5,7 @@ is not is left out, and `reason` says so.
 """
 
 from mapsd.light import NamedTuple
-from mapsd.model import Evidence
+from mapsd.model import Evidence, ProcessFacts
 
 
 class Container(NamedTuple):
@@ -81,6 +81,37 @@ class ImageLayers(NamedTuple):
         The container's own upper layer is none of the image's.
         """
         return next((layer for layer in self.layers if layer.directory == directory), None)
+
+
+class Housed(NamedTuple):
+    """A process, what is known of its container, and the layers of its image; *as_of* is in seconds since the epoch."""
+
+    process: ProcessFacts
+    as_of: float
+    found: Contained
+    image: ImageLayers = ImageLayers(())
+
+
+class Running(NamedTuple):
+    """A container and its processes, in the order of their start; *image* are the layers of its image."""
+
+    container: Container
+    pids: tuple[int, ...]
+    image: ImageLayers
+
+
+class Containers(NamedTuple):
+    """The containers that run; *as_of* is in seconds since the epoch.
+
+    *unidentified* are processes of which it is not known whether they are in one; *gone* and *denied* count those that
+    exited meanwhile or may not be read.
+    """
+
+    running: tuple[Running, ...]
+    unidentified: tuple[tuple[int, Unidentified], ...]
+    gone: int
+    denied: int
+    as_of: float
 
 
 class Runner(NamedTuple):

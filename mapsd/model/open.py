@@ -1,7 +1,10 @@
 """What a process has open: its program, its working directory, its root, and its file descriptors."""
 
-from mapsd.light import NamedTuple
+from mapsd.light import TYPE_CHECKING, NamedTuple
 from mapsd.model import Backing, DeviceId, Evidence, Mount, ProcessFacts, Skipped
+
+if TYPE_CHECKING:
+    from mapsd.model.containers import Container
 
 LINKS = ("exe", "cwd", "root")
 DATA = frozenset({"file", "directory", "symlink"})  # kinds that have a backing file
@@ -59,10 +62,14 @@ class OpenFile(NamedTuple):
 
 
 class OpenAnswer(NamedTuple):
-    """Every open file of one process; *as_of* in seconds since the epoch."""
+    """Every open file of one process; *as_of* in seconds since the epoch.
+
+    *container* is the one that the process is in, where that was asked for and is known.
+    """
 
     process: ProcessFacts
     release: str
     as_of: float
     files: tuple[OpenFile, ...]
     skipped: tuple[Skipped, ...] = ()
+    container: "Container | None" = None

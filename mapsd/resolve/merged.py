@@ -1,11 +1,11 @@
 """The files that an overlay shows, found by asking its layers: nothing is mounted."""
 
 from mapsd.light import Callable, Sequence
-from mapsd.model import Absent, FileFacts, Found, Layer, Refused
+from mapsd.model import Absent, Found, Layer, Refused
 from mapsd.model.layers import Met, Way
 from mapsd.pathnames import followed
 from mapsd.resolve.descent import descend
-from mapsd.resolve.lookup import Ask, Unasked
+from mapsd.resolve.lookup import Ask
 
 ReadLink = Callable[[Layer, bytes], bytes | Refused]
 _SEEN = {"opens", "metacopy", "merged"}

@@ -1,8 +1,11 @@
 """The columns of a lookup's table: the contract's fields in capitals, what each means, and its value for a row."""
 
-from mapsd.light import Callable, NamedTuple, Sequence
+from mapsd.light import TYPE_CHECKING, Callable, NamedTuple, Sequence
 from mapsd.model import Answer, ProcessFacts
 from mapsd.views.render import confidence, escaped, printable
+
+if TYPE_CHECKING:
+    from mapsd.model.containers import Container
 
 SAME = "(same)"
 Value = bytes | str | None
@@ -14,6 +17,7 @@ class Row(NamedTuple):
     process: ProcessFacts
     mapping: Answer
     mappings: tuple[Answer, ...]
+    container: "Container | None" = None
 
 
 class Column(NamedTuple):
@@ -91,6 +95,24 @@ def _metadata(row: Row) -> Value:
     return backing.metadata.path if backing is not None and backing.metadata is not None else None
 
 
+def _container(field: str) -> Callable[[Row], Value]:
+    return lambda row: None if row.container is None else getattr(row.container, field)
+
+
+def _called(row: Row) -> str | None:
+    """Return a container's name, its id where it has none."""
+    found = row.container
+    return None if found is None else found.name or found.id or "(no engine)"
+
+
+def _image_layer(field: str) -> Callable[[Row], Value]:
+    def value(row: Row) -> Value:
+        backing = row.mapping.backing
+        found = None if backing is None or backing.image_layer is None else getattr(backing.image_layer, field)
+        return None if found is None else str(found)
+    return value
+
+
 def _part(part: str, field: str) -> Callable[[Row], Value]:
     """Return the value of a field of the mount or of the backing file, where there is one."""
     def value(row: Row) -> Value:
@@ -113,6 +135,16 @@ COLUMNS = (
     Column("ROOT", "its root directory, as the kernel names it", lambda row: row.process.root, "process", long=True),
     Column("MOUNT_NAMESPACE", "its mount namespace",
            lambda row: None if row.process.mount_namespace is None else str(row.process.mount_namespace), "process"),
+    Column("CONTAINER", "its container's name, or id; `(no engine)` for a root and namespaces that no engine made",
+           _called, "process"),
+    Column("CONTAINER_ID", "the engine's id of it", _container("id"), "process", long=True),
+    Column("ENGINE", "the engine: docker, containerd, podman, cri-o, buildah, lxc, systemd-nspawn, runc or crun",
+           _container("engine"), "process"),
+    Column("IMAGE", "the image's name that the container was made from", _container("image"), "process", long=True),
+    Column("IMAGE_DIGEST", "the digest of the image's manifest or index", _container("image_digest"), "process",
+           long=True),
+    Column("POD", "its pod", _container("pod"), "process"),
+    Column("POD_NAMESPACE", "the pod's namespace", _container("namespace"), "process"),
     Column("ADDRESS", "first address of the mapping and the one after its last, as in maps",
            lambda row: f"{row.mapping.vma.start:x}-{row.mapping.vma.end:x}", "mapping"),
     Column("START", "its first address", lambda row: f"{row.mapping.vma.start:#x}", "mapping"),
@@ -145,6 +177,10 @@ COLUMNS = (
     Column("LAYER", "its layer, upper, lower or data, and which (0 the upper, 1 the topmost lower); `?` where that is "
            "not established, nothing for a file on no overlay", _layer),
     Column("LAYER_PATH", "the directory of its layer", _part("backing", "layer_path"), long=True),
+    Column("POSITION", "which layer of the image that is, counted from the base, 1", _image_layer("position")),
+    Column("DIFF_ID", "the digest of the layer's files", _image_layer("diff_id"), long=True),
+    Column("DIGEST", "the digest that a registry has the layer by", _image_layer("digest"), long=True),
+    Column("STEP", "the step of the image's build that made the layer", _image_layer("step"), long=True),
     Column("METADATA", "under metacopy, the file that holds the metadata", _metadata, long=True),
     Column("THROUGH", "under nested overlays, device/inode in each overlay crossed, outermost first", _through),
     Column("STATE", "whether path and bytes agree: current, copied-up, replaced, deleted, covered, detached, "
@@ -161,3 +197,6 @@ COLUMNS = (
 )
 MAPPINGS = ("ADDRESS", "PERMS", "STATE", "LAYER", "CONFIDENCE", "USER_PATH", "BACKING")
 FILES = ("START", "MAPPINGS", "STATE", "LAYER", "CONFIDENCE", "USER_PATH", "BACKING")
+# Those that a lookup must ask for the container.
+OF_CONTAINERS = frozenset({"CONTAINER", "CONTAINER_ID", "ENGINE", "IMAGE", "IMAGE_DIGEST", "POD", "POD_NAMESPACE",
+                           "POSITION", "DIFF_ID", "DIGEST", "STEP"})

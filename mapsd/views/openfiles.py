@@ -49,7 +49,7 @@ def _as_answer(file: OpenFile) -> Answer:
 def as_object(answer: OpenAnswer) -> JsonObject:
     """Return the JSON object of docs/schema/fds.json."""
     whole = as_json(ProcessAnswer(answer.process, answer.release, None, answer.as_of,
-                                  tuple(map(_as_answer, answer.files)), answer.skipped))
+                                  tuple(map(_as_answer, answer.files)), answer.skipped, answer.container))
     mappings = whole.pop("mappings")
     files = mappings if isinstance(mappings, list) else []
     skipped = whole.pop("skipped")

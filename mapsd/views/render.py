@@ -2,7 +2,11 @@
 
 import time
 
+from mapsd.light import TYPE_CHECKING
 from mapsd.model import Answer, Backing, Mount, ProcessAnswer, ProcessFacts
+
+if TYPE_CHECKING:
+    from mapsd.model.containers import Container, ImageLayer
 
 CONFIDENCE = {"kernel-inode": "proven", "bpf": "proven", "page-frame": "proven", "build-id": "proven",
               "sole-candidate": "proven", "lookup": "inferred", "none": "unknown"}
@@ -38,7 +42,7 @@ def as_json(answer: ProcessAnswer) -> JsonObject:
     return {
         "schema": "mapsd/v1",
         "process": process_object(answer.process),
-        "container": None,
+        "container": None if answer.container is None else container_object(answer.container),
         "kernel": {"release": answer.release, "shows": answer.shows},
         "as_of": moment(answer.as_of),
         "mappings": [mapping_object(mapping) for mapping in answer.mappings],
@@ -48,8 +52,21 @@ def as_json(answer: ProcessAnswer) -> JsonObject:
 
 def process_object(process: ProcessFacts) -> JsonObject:
     """Return the contract's words on who a process is."""
-    return {"pid": process.pid, "start_time": process.start_time, **_path("name", process.name), "uid": process.uid,
-            **_path("exe", process.exe), "mount_namespace": process.mount_namespace, **_path("root", process.root)}
+    return {"pid": process.pid, "start_time": process.start_time, **path_object("name", process.name),
+            "uid": process.uid, **path_object("exe", process.exe), "mount_namespace": process.mount_namespace,
+            **path_object("root", process.root)}
+
+
+def container_object(container: "Container") -> JsonObject:
+    """Return the contract's words on a container."""
+    return {"engine": container.engine, "id": container.id, "name": container.name, "image": container.image,
+            "image_id": container.image_id, "image_digest": container.image_digest, "pod": container.pod,
+            "namespace": container.namespace, "reason": container.reason}
+
+
+def layer_of_image(layer: "ImageLayer") -> JsonObject:
+    """Return the contract's words on a layer of an image."""
+    return {"digest": layer.digest, "diff_id": layer.diff_id, "position": layer.position, "step": layer.step}
 
 
 def moment(seconds: float) -> str:
@@ -59,7 +76,8 @@ def moment(seconds: float) -> str:
     return f"{date}.{milliseconds % 1000:03}Z"
 
 
-def _path(name: str, path: bytes | None) -> JsonObject:
+def path_object(name: str, path: bytes | None) -> JsonObject:
+    """Return a path by its name, and its exact bytes where the text is not the path itself."""
     if path is None:
         return {name: None}
     text = escaped(path)
@@ -76,9 +94,9 @@ def mapping_object(mapping: Answer) -> JsonObject:
     return {
         "start": f"{vma.start:#x}", "end": f"{vma.end:#x}", "perms": vma.perms, "offset": vma.offset,
         "kind": mapping.kind,
-        "shown": {**_path("path", vma.name), "device": str(vma.device), "inode": vma.inode},
-        **_path("user_path", mapping.user_path), **_path("host_path", mapping.host_path),
-        **_path("openable_path", mapping.openable_path),
+        "shown": {**path_object("path", vma.name), "device": str(vma.device), "inode": vma.inode},
+        **path_object("user_path", mapping.user_path), **path_object("host_path", mapping.host_path),
+        **path_object("openable_path", mapping.openable_path),
         "mount": _mount(mapping.mount), "backing": _backing(mapping.backing), "state": mapping.state,
         "confidence": confidence(mapping) if is_file else None, "proof": mapping.proof if is_file else None,
         "evidence": [{"kind": seen.kind, "detail": seen.detail} for seen in mapping.evidence],
@@ -91,14 +109,14 @@ def _mount(mount: Mount | None) -> JsonObject | None:
     if mount is None:
         return None
     return {"id": mount.id, "device": str(mount.device), "fs_type": escaped(mount.fs_type),
-            **_path("mount_point", mount.mount_point)}
+            **path_object("mount_point", mount.mount_point)}
 
 
 def _backing(backing: Backing | None) -> JsonObject | None:
     if backing is None:
         return None
     found: JsonObject = {
-        **_path("path", backing.path), "device": str(backing.device) if backing.device else None,
+        **path_object("path", backing.path), "device": str(backing.device) if backing.device else None,
         "inode": backing.inode, "fs_type": escaped(backing.fs_type) if backing.fs_type else None,
         "layer": _layer(backing),
     }
@@ -112,5 +130,6 @@ def _backing(backing: Backing | None) -> JsonObject | None:
 def _layer(backing: Backing) -> JsonObject | None:
     if not backing.overlaid:
         return None
-    return {"role": backing.layer_role, "index": backing.layer_index, **_path("path", backing.layer_path),
-            "digest": None}
+    found: JsonObject = {"role": backing.layer_role, "index": backing.layer_index,
+                         **path_object("path", backing.layer_path), "digest": None}
+    return found if backing.image_layer is None else found | layer_of_image(backing.image_layer)

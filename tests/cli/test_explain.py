@@ -416,7 +416,7 @@ def test_what_is_not_there_is_status_1_and_one_line(copied, words, line):
     assert (said(done), done.stdout) == ((1, f"mapsd: {target.pid}: {line}\n"), b"")
 
 
-@pytest.mark.parametrize("words", [[], ["self"], ["self", ""], ["x", "0x1"], ["self", "0xg"],
+@pytest.mark.parametrize("words", [[], ["self"], ["self", ""], ["x/y", "0x1"], ["self", "0xg"],
                                    ["--proof=x", "self", "/"]])
 def test_what_is_not_understood_is_status_2(words):
     done = explain(*words)

@@ -137,7 +137,7 @@ def test_a_real_process_is_answered():
     assert done.returncode == (0 if points else 1)
 
 
-@pytest.mark.parametrize("words", [[], ["self", "self"], ["0"], ["x"], ["--jso", "self"], ["\x1b"]])
+@pytest.mark.parametrize("words", [[], ["self", "self"], ["0"], ["x/y"], ["--jso", "self"], ["\x1b"]])
 def test_what_is_not_understood_is_status_2_and_one_line(words):
     done = run(*words)
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)

@@ -28,7 +28,7 @@ def test_a_path_is_verbatim_unless_it_holds_a_backslash_a_control_or_invalid_utf
         special = b"\\" in path or bool(CONTROL & set(map(ord, path.decode())))
     except UnicodeDecodeError:
         special = True
-    fields = json.loads(json.dumps(render._path("path", path)))
+    fields = json.loads(json.dumps(render.path_object("path", path)))
     assert ("path_base64" in fields) == special
     assert (fields["path"] == path.decode("utf-8", "replace")) == (not special)
     assert exact(fields, "path") == path

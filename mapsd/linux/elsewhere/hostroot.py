@@ -9,9 +9,9 @@ from mapsd.light import Sequence
 from mapsd.linux import syscalls
 from mapsd.linux.elsewhere.hostmounts import HostMounts, bound, is_root
 from mapsd.linux.files import facts, opened
-from mapsd.pathnames import LINKS, names
 from mapsd.model import Host, Mount
 from mapsd.parse import mountinfo
+from mapsd.pathnames import LINKS, names
 
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _NO_LINKS = _IN_ROOT | syscalls.RESOLVE_NO_SYMLINKS

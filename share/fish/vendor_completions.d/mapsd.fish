@@ -54,7 +54,7 @@ end
 
 complete -c mapsd -f
 
-set -g __mapsd_valued ' --socket' ' --url' ' --token-file' ' --ca-file' ' --cert-file' ' --key-file' 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'lookup --from' 'explain --proof' 'explain --procfs' 'explain --host-root' 'explain --from' 'fds --proof' 'fds --procfs' 'fds --host-root' 'fds --from' 'layers --procfs' 'layers --host-root' 'layers --from' 'which --procfs' 'which --host-root' 'which --from' 'translate --procfs' 'translate --host-root' 'translate --from' 'record -o' 'record --output' 'record --thread' 'record --procfs' 'record --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root' 'doctor --from'
+set -g __mapsd_valued ' --socket' ' --url' ' --token-file' ' --ca-file' ' --cert-file' ' --key-file' 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'lookup --from' 'explain --proof' 'explain --procfs' 'explain --host-root' 'explain --from' 'fds --proof' 'fds --procfs' 'fds --host-root' 'fds --from' 'layers --procfs' 'layers --host-root' 'layers --from' 'containers --procfs' 'containers --host-root' 'which --procfs' 'which --host-root' 'which --from' 'translate --procfs' 'translate --host-root' 'translate --from' 'record -o' 'record --output' 'record --thread' 'record --procfs' 'record --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root' 'doctor --from'
 complete -c mapsd -n '__mapsd_at ""' -l version -d 'the version'
 complete -c mapsd -n '__mapsd_at ""' -l socket -r -F -d 'ask the daemon at this Unix socket: lookup, explain, fds, layers, which, doctor'
 complete -c mapsd -n '__mapsd_at ""' -l url -x -d 'the same by http://HOST:PORT or https://HOST:PORT'
@@ -73,7 +73,7 @@ complete -c mapsd -n '__mapsd_at "lookup"' -l thread -x -d 'as this thread of th
 complete -c mapsd -n '__mapsd_at "lookup"' -l state -x -a '(__mapsd_list current copied-up replaced deleted covered detached unreachable unknown)' -d 'only mappings in one of these states, parted by commas'
 complete -c mapsd -n '__mapsd_at "lookup"' -l overlay-only -d 'only mappings of files on an overlay, or that may be'
 complete -c mapsd -n '__mapsd_at "lookup"' -l files -d 'one row a file, for all its mappings that have the same answer'
-complete -c mapsd -n '__mapsd_at "lookup"' -s o -l output -x -a '(__mapsd_list PID NAME UID EXE ROOT MOUNT_NAMESPACE ADDRESS START END SIZE PERMS OFFSET MAPPINGS KIND SHOWN SHOWN_DEVICE SHOWN_INODE USER_PATH HOST_PATH OPENABLE_PATH MOUNT MOUNT_ID MOUNT_DEVICE FS_TYPE BACKING BACKING_DEVICE BACKING_INODE BACKING_FS_TYPE LAYER LAYER_PATH METADATA THROUGH STATE CONFIDENCE PROOF EVIDENCE BUILD_ID REASON NEEDS)' -d 'these columns, parted by commas; +COLUMN,… adds to the default'
+complete -c mapsd -n '__mapsd_at "lookup"' -s o -l output -x -a '(__mapsd_list PID NAME UID EXE ROOT MOUNT_NAMESPACE CONTAINER CONTAINER_ID ENGINE IMAGE IMAGE_DIGEST POD POD_NAMESPACE ADDRESS START END SIZE PERMS OFFSET MAPPINGS KIND SHOWN SHOWN_DEVICE SHOWN_INODE USER_PATH HOST_PATH OPENABLE_PATH MOUNT MOUNT_ID MOUNT_DEVICE FS_TYPE BACKING BACKING_DEVICE BACKING_INODE BACKING_FS_TYPE LAYER LAYER_PATH POSITION DIFF_ID DIGEST STEP METADATA THROUGH STATE CONFIDENCE PROOF EVIDENCE BUILD_ID REASON NEEDS)' -d 'these columns, parted by commas; +COLUMN,… adds to the default'
 complete -c mapsd -n '__mapsd_at "lookup"' -l output-all -d 'every column'
 complete -c mapsd -n '__mapsd_at "lookup"' -l list-columns -d 'the columns and what each means'
 complete -c mapsd -n '__mapsd_at "lookup"' -s n -l noheadings -d 'no headings'
@@ -89,7 +89,7 @@ complete -c mapsd -n '__mapsd_at "lookup"' -l procfs -x -d 'the processes of thi
 complete -c mapsd -n '__mapsd_at "lookup"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
 complete -c mapsd -n '__mapsd_at "lookup"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "lookup"' -s h -l help -d 'this text'
-complete -c mapsd -n '__mapsd_at "lookup" -ge 0' -k -a 'self (__mapsd_processes)' -d 'PID|self 0xADDRESS'
+complete -c mapsd -n '__mapsd_at "lookup" -ge 0' -k -a 'self (__mapsd_processes)' -d 'PID|CONTAINER|self 0xADDRESS'
 
 complete -c mapsd -n '__mapsd_at ""' -a explain -d 'how one answer was reached, step by step'
 complete -c mapsd -n '__mapsd_at "explain"' -l proof -x -a 'auto lookup page-frame build-id bpf' -d 'what may be asked beyond names, as for mapsd lookup'
@@ -98,7 +98,7 @@ complete -c mapsd -n '__mapsd_at "explain"' -l procfs -x -d 'the processes of th
 complete -c mapsd -n '__mapsd_at "explain"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
 complete -c mapsd -n '__mapsd_at "explain"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "explain"' -s h -l help -d 'this text'
-complete -c mapsd -n '__mapsd_at "explain" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
+complete -c mapsd -n '__mapsd_at "explain" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|CONTAINER|self'
 complete -c mapsd -n '__mapsd_at "explain" -ge 1' -k -F -d '0xADDRESS|PATH'
 
 complete -c mapsd -n '__mapsd_at ""' -a fds -d 'what exe, cwd, root and every file descriptor open'
@@ -109,7 +109,7 @@ complete -c mapsd -n '__mapsd_at "fds"' -l procfs -x -d 'the processes of this p
 complete -c mapsd -n '__mapsd_at "fds"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
 complete -c mapsd -n '__mapsd_at "fds"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "fds"' -s h -l help -d 'this text'
-complete -c mapsd -n '__mapsd_at "fds" -ge 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
+complete -c mapsd -n '__mapsd_at "fds" -ge 0' -k -a 'self (__mapsd_processes)' -d 'PID|CONTAINER|self'
 
 complete -c mapsd -n '__mapsd_at ""' -a layers -d 'the overlays that a process sees, and their layers'
 complete -c mapsd -n '__mapsd_at "layers"' -s J -l json -d 'print one JSON object'
@@ -117,7 +117,14 @@ complete -c mapsd -n '__mapsd_at "layers"' -l procfs -x -d 'the processes of thi
 complete -c mapsd -n '__mapsd_at "layers"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
 complete -c mapsd -n '__mapsd_at "layers"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "layers"' -s h -l help -d 'this text'
-complete -c mapsd -n '__mapsd_at "layers" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
+complete -c mapsd -n '__mapsd_at "layers" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|CONTAINER|self'
+
+complete -c mapsd -n '__mapsd_at ""' -a containers -d 'the containers that run, their images and processes'
+complete -c mapsd -n '__mapsd_at "containers"' -s n -l noheadings -d 'no headings'
+complete -c mapsd -n '__mapsd_at "containers"' -s J -l json -d 'print one JSON object'
+complete -c mapsd -n '__mapsd_at "containers"' -l procfs -x -d 'the processes of this procfs, which in a container is the host\'s'
+complete -c mapsd -n '__mapsd_at "containers"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
+complete -c mapsd -n '__mapsd_at "containers"' -s h -l help -d 'this text'
 
 complete -c mapsd -n '__mapsd_at ""' -a which -d 'which layer\'s file a path opens, and what it hides'
 complete -c mapsd -n '__mapsd_at "which"' -s J -l json -d 'print one JSON object'
@@ -125,7 +132,7 @@ complete -c mapsd -n '__mapsd_at "which"' -l procfs -x -d 'the processes of this
 complete -c mapsd -n '__mapsd_at "which"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
 complete -c mapsd -n '__mapsd_at "which"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "which"' -s h -l help -d 'this text'
-complete -c mapsd -n '__mapsd_at "which" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
+complete -c mapsd -n '__mapsd_at "which" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|CONTAINER|self'
 complete -c mapsd -n '__mapsd_at "which" -eq 1' -k -F -d 'PATH'
 
 complete -c mapsd -n '__mapsd_at ""' -a translate -d 'by which names a file of a layer, or a device and inode, is opened'
@@ -148,7 +155,7 @@ complete -c mapsd -n '__mapsd_at "record"' -l redact -d 'write the same pseudony
 complete -c mapsd -n '__mapsd_at "record"' -l procfs -x -d 'the processes of this procfs, which in a container is the host\'s'
 complete -c mapsd -n '__mapsd_at "record"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
 complete -c mapsd -n '__mapsd_at "record"' -s h -l help -d 'this text'
-complete -c mapsd -n '__mapsd_at "record" -ge 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
+complete -c mapsd -n '__mapsd_at "record" -ge 0' -k -a 'self (__mapsd_processes)' -d 'PID|CONTAINER|self'
 
 complete -c mapsd -n '__mapsd_at ""' -a extract -d 'the bytes that a mapping really holds, as a file'
 complete -c mapsd -n '__mapsd_at "extract"' -s o -l output -r -F -d 'where to; - is stdout, and then what is printed goes to stderr'
@@ -157,7 +164,7 @@ complete -c mapsd -n '__mapsd_at "extract"' -l fault -x -a 'auto never always' -
 complete -c mapsd -n '__mapsd_at "extract"' -l max-size -x -d 'refuse more than this; K, M, G and T may follow (default 4G)'
 complete -c mapsd -n '__mapsd_at "extract"' -s J -l json -d 'print one JSON object'
 complete -c mapsd -n '__mapsd_at "extract"' -s h -l help -d 'this text'
-complete -c mapsd -n '__mapsd_at "extract" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
+complete -c mapsd -n '__mapsd_at "extract" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|CONTAINER|self'
 
 complete -c mapsd -n '__mapsd_at ""' -a teach -d 'pin an iterator whose text says what maps does not'
 complete -c mapsd -n '__mapsd_at "teach"' -s h -l help -d 'this text'
