@@ -9,8 +9,8 @@ from mapsd.linux.outfile import OutFile
 from mapsd.linux.outstream import OutStream
 from mapsd.linux.views import SERVED
 from mapsd.model import Answer, ProcessAnswer, Refused, Vma
+from mapsd.once import lookup
 from mapsd.resolve.source import FromFile, FromMemory, Group, Source, grouped, mapping_at, may_fault, source, steady
-from mapsd.session import lookup
 
 MAX_SIZE = 4 << 30  # bytes
 

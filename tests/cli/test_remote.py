@@ -48,8 +48,8 @@ PRINTED = [
     "lookup PID START --json", "lookup PID START PID", "lookup PID 0x0 START -n", "lookup --list-columns",
     "lookup --help", "lookup", "lookup --state fine PID", "explain PID START", "explain PID START --json",
     "explain PID START 0x0", "explain PID 0x0", "explain PID 0x0 --json", "explain PID EXE --proof lookup",
-    "explain PID", "fds PID", "fds PID PID", "fds PID --json", "fds PID --ndjson --proof lookup", "fds x/y", "layers PID",
-    "layers PID --json", "which PID /bin/sh", "which PID /bin/sh --json", "which PID /nothing/at/all",
+    "explain PID", "fds PID", "fds PID PID", "fds PID --json", "fds PID --ndjson --proof lookup", "fds x/y",
+    "layers PID", "layers PID --json", "which PID /bin/sh", "which PID /bin/sh --json", "which PID /nothing/at/all",
     "which PID /nothing/at/all --json", "which PID bin", "doctor --help"]
 
 
