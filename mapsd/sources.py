@@ -225,6 +225,9 @@ class Beside(Protocol):
     def servers(self, uid: int, mount_point: bytes) -> Sequence[Runner]:
         """Return the processes of a user that have a mount point among their arguments."""
 
+    def owners(self, pid: int) -> Sequence[int] | None:
+        """Return who made a process's user namespace and those that it is in, up to ours; None where it is hidden."""
+
     def process(self, pid: int) -> tuple[int, bytes | None] | None:
         """Return when a process started (clock ticks since boot) and its mount namespace, None where it is gone."""
 

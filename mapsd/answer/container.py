@@ -5,7 +5,7 @@ and the engine's files say whose it is. What the process or its parents say of t
 """
 
 from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, read, scene
-from mapsd.answer.toplayer import SEES_ALL, top_directory
+from mapsd.answer.toplayer import SEES_ALL, is_proven, top_directory
 from mapsd.engines import lxc, runners, runtimes, stores
 from mapsd.engines.documents import Unread
 from mapsd.errors import ProcessGone
@@ -101,7 +101,7 @@ def _identified(around: Scene, attempt: "ContainedAttempt", process: "Texts") ->
     if within:
         return _CHROOT
     if root.fs_type == OVERLAY:
-        return _by_overlay(root, around, attempt) or _otherwise(process, beside)
+        return _by_overlay(root, around, process.pid, attempt) or _otherwise(process, beside)
     if root.fs_type == _FUSE:
         return _by_server(root, process, beside)
     return _by_directory(root, around, beside) or _otherwise(process, beside)
@@ -125,7 +125,7 @@ def _is_same(process: "Texts", beside: "Beside", link: str) -> bool | None:
     return None if theirs is None or ours is None else theirs == ours
 
 
-def _by_overlay(root: Mount, around: Scene, attempt: "ContainedAttempt") -> Contained | None:
+def _by_overlay(root: Mount, around: Scene, pid: int, attempt: "ContainedAttempt") -> Contained | None:
     overlay = build(root, around)
     own = top_directory(overlay, around, attempt)
     if isinstance(own, Unidentified):
@@ -133,7 +133,20 @@ def _by_overlay(root: Mount, around: Scene, attempt: "ContainedAttempt") -> Cont
     lowers = [layer.dir.path for layer in overlay.lowers() if layer.dir is not None and layer.dir.mine]
     role = "upper" if overlay.has_upper() else "topmost"
     detail = Evidence("layer", f"the {role} layer of its root is this container's in the engine's store")
-    return _in_store(own, lowers, attempt.beside(), detail)
+    found = _in_store(own, lowers, attempt.beside(), detail)
+    if isinstance(found, Container) and not is_proven(overlay, around):
+        return _of_owner(found, pid, attempt.beside())
+    return found
+
+
+def _of_owner(found: Container, pid: int, beside: "Beside") -> Contained:
+    """Return a container unless the process is in a user namespace of somebody else's than the store."""
+    owners = beside.owners(pid)
+    if owners is None:
+        return Unidentified("who made the user namespace that it is in cannot be seen", (SEES_ALL,))
+    if not owners or beside.owner(found.store or b"/") in owners:
+        return found
+    return Unidentified("the user namespace that it is in is another user's than the store of its root's layer")
 
 
 def _in_store(directory: bytes, lowers: Sequence[bytes], beside: "Beside", detail: Evidence) -> Contained | None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from mapsd.errors import AccessDenied, NoHost, ParseError, ProcessGone
 from mapsd.light import Callable, Iterator, Sequence
-from mapsd.linux import processes
+from mapsd.linux import processes, userns
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.machine import observer
 from mapsd.linux.procfs import ProcFs
@@ -95,6 +95,10 @@ class LiveBeside:
         """Return the processes of a user that have a mount point among their arguments."""
         runners = (self._asked(pid, runner_of) for pid in processes.pids(self._host))
         return [one for one in runners if one is not None and one.uid == uid and mount_point in one.arguments]
+
+    def owners(self, pid: int) -> Sequence[int] | None:
+        """Return who made a process's user namespace and those that it is in, up to ours; None where it is hidden."""
+        return self._asked(pid, userns.owners)
 
     def process(self, pid: int) -> tuple[int, bytes | None] | None:
         """Return when a process started (clock ticks since boot) and its mount namespace, None where it is gone."""

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import mapsd
 from mapsd.model.containers import Contained, Container, Uncontained, Unidentified
+from tests.cli.command import CHECKOUT
 from tests.engines import lab
 from tests.engines.lab import BOUND, MAPPED, Engine, is_ready, until
 
@@ -191,3 +193,42 @@ def test_a_group_that_names_another_container_leaves_it_open(space, podman, root
         assert asked(joined) == before
     finally:
         group.rmdir()
+
+
+FORGED = """
+import os, sys
+base, layer, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
+os.makedirs(os.path.dirname(layer))
+made = 0
+while os.stat(os.path.dirname(layer) if not made else f"{base}/x{made}").st_ino < number - 1:
+    made += 1
+    os.mkdir(f"{base}/x{made}")
+os.mkdir(layer)
+assert os.stat(layer).st_ino == number, (os.stat(layer).st_ino, number)
+"""
+
+
+@pytest.mark.usefixtures("images")
+def test_an_overlay_with_the_inode_number_of_a_containers_layer_is_not_that_container(space):
+    """In a user namespace an overlay has no handles, and whoever mounts it may choose inode numbers and texts."""
+    victim, forge, key = space.base / "victim", space.base / "forge.py", "b" * 64
+    victim.mkdir()
+    forge.write_text(FORGED)
+    layer = victim / f"store/overlay/{key}/diff"
+    space.run("mount", "-t", "tmpfs", "-o", "mode=755", "victim", victim)
+    writing = ("import sys; from pathlib import Path; from tests.engines import stores;"
+               "stores.storage(Path(sys.argv[1]), [stores.podman()])")
+    space.run("env", f"PYTHONPATH={CHECKOUT}", sys.executable, "-c", writing, victim / "store")
+    space.run("mkdir", "-p", layer, victim / "l")
+    number = int(space.run("stat", "-c", "%i", layer))
+    script = (f"mount -t tmpfs forged {victim}; cd {victim}; mkdir -p l/bin l/opt/lab l/tmp w m; "
+              f"/usr/bin/python3 {forge} {victim} {layer} {number}; cp {space.base}/mapper l/bin; echo x >l{FEW[0]};"
+              f"mount -t overlay x -o lowerdir={victim}/l,upperdir={layer},workdir={victim}/w m; cd m;"
+              f"pivot_root . tmp; exec /bin/mapper {FEW[0]}")
+    asking = "import sys, mapsd; print(mapsd.Session().container(int(sys.argv[1])))"
+    with started(space, *lab.as_user(space, "forger"), "unshare", "-Urm", "--propagation", "private", "sh", "-ec",
+                 script) as pid:
+        said = space.run("env", f"PYTHONPATH={CHECKOUT}", sys.executable, "-c", asking, pid)
+    space.run("umount", victim)
+    assert said.startswith("Unidentified(")
+    assert "another user's than the store" in said
