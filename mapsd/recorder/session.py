@@ -86,6 +86,8 @@ class RecordedSession:
         """Return which of the recorded names open a file, without *pid* in every process. Raises UsageError."""
         from mapsd.recorder.translated import translation  # noqa: PLC0415  (other questions need none of it)
         wanted_of = self.pids() if pid is None else [pid]
+        if not wanted_of:
+            raise RecordingError(self._path, 1, "no process is recorded in it")
         return translation(wanted, [(self.lookup(one), list(self._names(one))) for one in wanted_of])
 
     def _names(self, pid: int) -> "Iterator[Which]":

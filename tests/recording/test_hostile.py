@@ -21,7 +21,8 @@ from tests.recording.test_commands import altered
 from tests.recording.test_kernels import NAMES, unpacked
 
 COMMANDS = ["lookup PID", "lookup --all --json", "lookup PID --format=proc", "explain PID START", "fds PID",
-            "layers PID --json", "which PID /", "doctor"]
+            "layers PID --json", "which PID /", "doctor",
+            "translate PID /bin/sh", "translate --inside /data/lower.dat --json", "translate fe:00 5"]
 STATUSES = {0, 1, 3, 4, 70}  # what docs/recordings.md and each command's help document
 
 
@@ -119,6 +120,13 @@ def onto_itself(lines):
     for line in lines:
         ours = "file" in root and line.startswith(("directory ", "entry "))
         yield re.sub(r'"mount_id": \d+', f'"mount_id": {root["file"]["mount_id"]}', line) if ours else line
+
+
+def test_a_recording_without_processes_is_answered_or_refused(path):
+    path.write_bytes(b"".join(form.rendered(iter([("recorder", iter(['kernel\t"6.1"']))]))))
+    for command in COMMANDS:
+        words = command.replace("PID", "1").replace("START", "0x1000").split()
+        assert asked(words, path)[0] in STATUSES
 
 
 def test_a_recording_nested_as_deep_as_json_allows_is_refused(text, words, path):
