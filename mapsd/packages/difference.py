@@ -2,7 +2,7 @@
 
 from mapsd.light import Callable
 from mapsd.model import Refused
-from mapsd.model.packages import Difference, Differs, Digest, Record, Same, Undecided
+from mapsd.model.packages import Difference, Differs, Digest, Owned, Record, Same, Undecided
 
 _LEAST = 16  # bytes of a digest: less says nothing
 
@@ -24,6 +24,22 @@ def difference(record: Record, size: int, digest: Compute) -> Difference:
     if isinstance(held, Refused):
         return Undecided(held.reason)
     return _compared(recorded, held)
+
+
+def brought(owned: Owned, size: int, digest: Compute) -> tuple[Record, Difference]:
+    """Return the first record that describes a file of *size* bytes, or else the very first, and how it differs.
+
+    *digest* is that of difference(), asked once for each record at most.
+    """
+    first: tuple[Record, Difference] | None = None
+    for record in owned.records:
+        found = difference(record, size, digest)
+        if isinstance(found, Same):
+            return record, found
+        first = first or (record, found)
+    if first is None:
+        raise ValueError("owned by nobody")
+    return first
 
 
 def _compared(recorded: Digest, held: bytes) -> Difference:
