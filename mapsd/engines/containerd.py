@@ -13,11 +13,12 @@ moby for its group `moby`.
 from mapsd.engines import cri
 from mapsd.engines.blobs import Unpacked, unpacked
 from mapsd.engines.database import opened
-from mapsd.engines.documents import Unread, is_digest, is_name, printable
+from mapsd.engines.documents import Unread, is_digest, is_name, printable, shown
 from mapsd.engines.image import LAYERS, Kept, layers
 from mapsd.engines.place import Doubts, Place, directory_of
-from mapsd.light import TYPE_CHECKING, NamedTuple
-from mapsd.model.containers import Container, ImageLayers
+from mapsd.errors import ParseError
+from mapsd.light import TYPE_CHECKING, Iterator, NamedTuple
+from mapsd.model.containers import Container, ImageLayers, Unidentified
 from mapsd.parse.bbolt import Bucket
 
 if TYPE_CHECKING:
@@ -43,9 +44,50 @@ class _Snapshot(NamedTuple):
 
 def container(tree: "Tree", place: Place) -> Container:
     """Return the container whose own layer is at a place. Raises Unread, ParseError."""
-    itself, *below = _chain(_snapshots(tree, place.driver), int(place.key))
+    snapshots = _snapshots(tree, place.driver)
+    chain = _chain(snapshots, _key_of(snapshots, int(place.key)))
+    return _container(tree, place, chain, opened(tree, _META))
+
+
+def containers(tree: "Tree", store: bytes) -> Iterator[Container | Unidentified]:
+    """Yield the containers of a store, or why one of them is not known. Raises Unread, ParseError."""
+    databases: dict[str, Bucket] = {}
+    root = opened(tree, _META)
+    groups = root.bucket(b"v1")
+    for group, meta in groups.buckets() if groups is not None else ():
+        listed = meta.bucket(b"containers")
+        for identity, record in listed.buckets() if listed is not None else ():
+            try:
+                driver = _SNAPSHOTTER + (_text(record, b"snapshotter") or "")
+                if driver not in databases:
+                    databases[driver] = _snapshots(tree, driver)
+                chain = _chain(databases[driver], _key_in(meta, record))
+                place = Place("containerd", store, driver, str(chain[0].number))
+                yield _container(tree, place, chain, root)
+            except (Unread, ParseError) as error:
+                yield Unidentified(f"{shown(group)}/{shown(identity)}: {error}")
+
+
+def _key_in(meta: Bucket, record: Bucket) -> bytes:
+    """Return what the snapshotter calls a container's own snapshot."""
+    known = meta.bucket(b"snapshots", record.value(b"snapshotter") or b"", record.value(b"snapshotKey") or b"")
+    key = known.value(b"name") if known is not None else None
+    if not key:
+        raise Unread(_META, "it has no snapshot of its own")
+    return key
+
+
+def stack(tree: "Tree", found: Container) -> list[bytes]:
+    """Return the directories of a container's layers, its own first. Raises Unread, ParseError."""
+    snapshots = _snapshots(tree, found.driver)
+    return [directory_of(found.store or b"", found.driver, str(one.number))
+            for one in _chain(snapshots, _key_of(snapshots, int(found.key)))]
+
+
+def _container(tree: "Tree", place: Place, chain: list[_Snapshot], root: Bucket) -> Container:
+    itself, *below = chain
     group, _, _ = itself.key.decode("utf-8", "replace").partition("/")
-    meta = opened(tree, _META).bucket(b"v1", group.encode())
+    meta = root.bucket(b"v1", group.encode())
     snapshotter = place.driver.partition("/")[0].removeprefix(_SNAPSHOTTER)
     if meta is None or not _is_known(meta, snapshotter, itself):
         raise Unread(_META, f"it does not know the snapshot {place.key}")
@@ -68,8 +110,7 @@ def _with_labels(made: Container, record: Bucket) -> Container:
 
 def image_layers(tree: "Tree", found: Container) -> ImageLayers:
     """Return the layers of a container's image. Raises Unread, ParseError."""
-    _, *below = _chain(_snapshots(tree, found.driver), int(found.key))
-    chain, doubts = _of_image(below), Doubts()
+    chain, doubts = _of_image(_below(tree, found)), Doubts()
     wanted = [one.name for one in reversed(chain)]
     image = doubts.tried(_contents, tree, found, wanted)
     # The chain id of a base layer is its own digest.
@@ -84,8 +125,7 @@ def image_layers(tree: "Tree", found: Container) -> ImageLayers:
 
 def with_image_id(tree: "Tree", found: Container) -> Container:
     """Return a container whose image's digest is known with the image's id. Raises Unread, ParseError."""
-    _, *below = _chain(_snapshots(tree, found.driver), int(found.key))
-    image = _contents(tree, found, [one.name for one in reversed(_of_image(below))])
+    image = _contents(tree, found, [one.name for one in reversed(_of_image(_below(tree, found)))])
     return found._replace(image_id=image.image_id)
 
 
@@ -112,12 +152,20 @@ def _snapshots(tree: "Tree", driver: str) -> Bucket:
     return found
 
 
-def _chain(snapshots: Bucket, number: int) -> list[_Snapshot]:
-    """Return a snapshot and those below it, the topmost first. Raises Unread, ParseError."""
+def _below(tree: "Tree", found: Container) -> list[_Snapshot]:
+    snapshots = _snapshots(tree, found.driver)
+    return _chain(snapshots, _key_of(snapshots, int(found.key)))[1:]
+
+
+def _key_of(snapshots: Bucket, number: int) -> bytes:
     numbered = [key for key, record in snapshots.buckets() if _number(record) == number]
     if len(numbered) != 1:
         raise Unread(b"metadata.db", f"{len(numbered) or 'no'} snapshots have the number {number}")
-    key: bytes | None = numbered[0]
+    return numbered[0]
+
+
+def _chain(snapshots: Bucket, key: bytes | None) -> list[_Snapshot]:
+    """Return a snapshot and those below it, the topmost first. Raises Unread, ParseError."""
     chain: list[_Snapshot] = []
     while key:
         record = snapshots.bucket(key)

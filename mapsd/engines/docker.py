@@ -22,11 +22,12 @@ from mapsd.engines.documents import (
     names,
     optional,
     printable,
+    shown,
 )
 from mapsd.engines.image import LAYERS, Configuration, Kept, chain_ids, configuration, layers
 from mapsd.engines.place import Doubts, Place, directory_of
 from mapsd.light import TYPE_CHECKING, Iterator
-from mapsd.model.containers import Container, ImageLayers
+from mapsd.model.containers import Container, ImageLayers, Unidentified
 
 if TYPE_CHECKING:
     from mapsd.sources import Tree
@@ -42,6 +43,31 @@ def container(tree: "Tree", place: Place) -> Container:
     if len(found) != 1 or not is_name(found[0]):
         raise Unread(mounts, doubts.reason or f"{len(found) or 'no'} containers have the layer {place.key}")
     return described(tree, found[0])._replace(store=place.store, driver=place.driver, key=place.key)
+
+
+def containers(tree: "Tree", store: bytes, driver: str) -> Iterator[Container | Unidentified]:
+    """Yield the containers of a store, or why one of them is not known. Raises Unread."""
+    mounts = f"image/{driver}/layerdb/mounts".encode()
+    for name in names(tree, mounts):
+        identity = name.decode("ascii", "replace")
+        if not is_name(identity):
+            yield Unidentified(f"{shown(name)}: a container's name has a form that nobody knows")
+            continue
+        try:
+            key = line(tree, mounts + b"/" + name + b"/mount-id")
+            yield described(tree, identity)._replace(store=store, driver=driver, key=key)
+        except Unread as error:
+            yield Unidentified(f"{shown(name)}: {error}")
+
+
+def stack(tree: "Tree", found: Container) -> list[bytes]:
+    """Return the directories of a container's layers, its own first. Raises Unread."""
+    path = f"image/{found.driver}/layerdb/mounts/{found.id}/init-id".encode()
+    own = [found.key] if optional(tree, path) is None else [found.key, line(tree, path)]
+    keys = [*own, *(cache for _, cache in _chain(tree, found))]
+    if not all(map(is_name, keys)):
+        raise Unread(path, "a layer's name has a form that nobody knows")
+    return [directory_of(found.store or b"", found.driver, key) for key in keys]
 
 
 def described(tree: "Tree", identity: str) -> Container:

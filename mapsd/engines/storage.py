@@ -18,7 +18,7 @@ from mapsd.engines.image import LAYERS, Configuration, Kept, configuration, laye
 from mapsd.engines.libpod import pod_of
 from mapsd.engines.place import Doubts, Place, directory_of
 from mapsd.light import TYPE_CHECKING, Iterator, NamedTuple, Sequence
-from mapsd.model.containers import Container, ImageLayers
+from mapsd.model.containers import Container, ImageLayers, Unidentified
 
 if TYPE_CHECKING:
     from mapsd.sources import Tree
@@ -39,6 +39,22 @@ def container(stores: Sequence[Store], place: Place) -> Container:
 def container_called(identity: str, stores: Sequence[Store], place: Place) -> Container:
     """Return the container with an id in the first store, whose driver is that of a place. Raises Unread."""
     return _only("id", identity, stores, place)
+
+
+def containers(stores: Sequence[Store], driver: str) -> Iterator[Container | Unidentified]:
+    """Yield the containers of the first store, or why one of them is not known. Raises Unread."""
+    listed = _all(stores[0].tree, f"{driver}-containers", "containers")
+    for one in listed:
+        if is_name(one.raw("id")) and is_name(one.raw("layer")):
+            yield _described(one, listed, stores, Place("storage", stores[0].path, driver, one.raw("layer")))
+        else:
+            yield Unidentified(f"{driver}-containers: a container's name has a form that nobody knows")
+
+
+def stack(stores: Sequence[Store], found: Container) -> list[bytes]:
+    """Return the directories of a container's layers, its own first. Raises Unread."""
+    own = directory_of(stores[0].path, found.driver, found.key)
+    return [own, *(one.directory for one in _chain(stores, found))]
 
 
 def _only(field: str, wanted: str, stores: Sequence[Store], place: Place) -> Container:

@@ -56,7 +56,7 @@ def _container(place: Place, others: Sequence[bytes], open_tree: "Open") -> Cont
     if place.kind == "docker":
         return docker.container(tree, place)
     found = containerd.container(tree, place)
-    return _of_docker(found, tree, open_tree) if found.engine == "docker" else found
+    return with_docker(found, tree, open_tree) if found.engine == "docker" else found
 
 
 def _image_layers(found: Container, store: bytes, open_tree: "Open") -> ImageLayers:
@@ -81,7 +81,7 @@ def opened(open_tree: "Open", path: bytes) -> "Tree":
     return tree
 
 
-def _of_docker(found: Container, layers: "Tree", open_tree: "Open") -> Container:
+def with_docker(found: Container, layers: "Tree", open_tree: "Open") -> Container:
     """Return what Docker itself keeps of a container whose layers are containerd's.
 
     Docker's directory is where it keeps its own containerd, or the usual one beside the system's.
