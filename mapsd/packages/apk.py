@@ -33,7 +33,7 @@ def apk(tree: "Tree", directories: Directories, distribution: Distribution | Non
             if isinstance(text, bytes):
                 texts.setdefault(home, text)
         if watched.same():
-            return Apk(tuple(texts.values()), directories, distribution, watched) if texts else Absent()
+            return Apk(tuple(texts.values()), directories, distribution) if texts else Absent()
     return CHANGED
 
 
@@ -42,15 +42,9 @@ class Apk:
 
     kind = "apk"
 
-    def __init__(self, texts: tuple[bytes, ...], directories: Directories, distribution: Distribution | None,
-                 watched: Watched) -> None:
+    def __init__(self, texts: tuple[bytes, ...], directories: Directories, distribution: Distribution | None) -> None:
         """Keep the databases."""
         self._texts, self._directories, self._distribution = texts, directories, distribution
-        self._watched = watched
-
-    def same(self) -> bool:
-        """Return whether nothing was installed or removed since."""
-        return self._watched.same()
 
     def records(self, path: bytes) -> list[Record | Refused]:
         """Return what the packages say that have a name, and what could not be read of them."""
@@ -61,7 +55,7 @@ class Apk:
             try:
                 found += self._records(text, path)
             except ParseError as error:
-                found.append(refused(DATABASES[0], error))
+                found.append(Refused(f"{error.source}: {error.reason}"))
         return found
 
     def _records(self, text: bytes, path: bytes) -> list[Record | Refused]:

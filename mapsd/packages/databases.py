@@ -3,13 +3,13 @@
 from mapsd.light import TYPE_CHECKING, Callable
 from mapsd.model import Absent, Refused
 from mapsd.model.packages import Distribution, NotOwned, Owned, Owner, Record
-from mapsd.packages import node
-from mapsd.packages.apk import apk
+from mapsd.packages import apk, dpkgfiles, node, rpmfiles
 from mapsd.packages.directories import Directories
 from mapsd.packages.dpkg import dpkg
 from mapsd.packages.python import Python
 from mapsd.packages.reading import Database
 from mapsd.packages.rpm import rpm
+from mapsd.packages.watched import Watched
 from mapsd.parse.osrelease import distribution
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _OS_RELEASE, _TEXT = (b"etc/os-release", b"usr/lib/os-release"), 1 << 16  # byte
 _OTHERS = ((b"var/lib/pacman/local", "pacman"), (b"var/db/pkg", "Portage"), (b"usr/lib/opkg/status", "opkg"),
            (b"var/db/xbps", "XBPS"), (b"nix/store", "Nix"), (b"var/lib/chisel/manifest.wall", "Chisel"),
            (b"lib/apk/db-uvol/installed", "apk in volumes"))
+_WATCHED = (*dpkgfiles.WATCHED, *apk.DATABASES, *rpmfiles.WATCHED, *_OS_RELEASE)
 _BY_PLACE = (b"/site-packages/", b"/dist-packages/", b"/node_modules/")
 
 _Opener = Callable[["Tree", Directories, Distribution | None], Database | Absent | Refused]
@@ -35,6 +36,7 @@ class Databases:
         """Keep the root: a container's own, or the layers below some point of it."""
         self._tree = tree
         self._opened: tuple[Database | Refused, ...] | None = None
+        self._watched: Watched | None = None
         self._python = Python(tree)
 
     def owner(self, path: bytes) -> Owner:
@@ -60,12 +62,13 @@ class Databases:
 
     def same(self) -> bool:
         """Return whether the databases of the distribution are still what they were when they were read."""
-        return self._opened is None or all(not isinstance(one, Refused) and one.same() for one in self._opened)
+        return self._watched is None or self._watched.same()
 
     def _databases(self) -> tuple[Database | Refused, ...]:
         if self._opened is None:
+            self._watched = Watched(self._tree, _WATCHED)
             directories, found = Directories(self._tree), self._distribution()
-            openers: tuple[_Opener, ...] = (dpkg, apk, rpm)
+            openers: tuple[_Opener, ...] = (dpkg, apk.apk, rpm)
             opened = (opener(self._tree, directories, found) for opener in openers)
             self._opened = tuple(one for one in opened if not isinstance(one, Absent))
         return self._opened

@@ -34,15 +34,12 @@ class Dpkg:
                  watched: Watched) -> None:
         """Keep the lists, and the root for the digests."""
         self._tree, self._directories, self._distribution = tree, directories, distribution
-        self._known, self._watched = known, watched
+        self._watched, self._unread, self._diversions = watched, known.unread, known.diversions
         self._lists = Joined([one.names for one in known.packages], b"\n")
+        self._packages = [one._replace(names=b"") for one in known.packages]
         self._diverted: dict[bytes, list[Diversion]] = {}
         for one in known.diversions.values():
             self._diverted.setdefault(one.to.rpartition(b"/")[2], []).append(one)
-
-    def same(self) -> bool:
-        """Return whether nothing was installed or removed since."""
-        return self._watched.same()
 
     def records(self, path: bytes) -> list[Record | Refused]:
         """Return what the packages say that have a name, and what could not be read of them."""
@@ -54,7 +51,7 @@ class Dpkg:
         found = self._listed(path, path)
         for name in self._diverted_to(path, diverted):
             found += [name] if isinstance(name, Refused) else self._listed(name, path)
-        unread = self._known.unread
+        unread = self._unread
         if unread:
             others = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
             found.append(unread[0]._replace(reason=unread[0].reason + others))
@@ -80,7 +77,7 @@ class Dpkg:
         text = self._lists.text
         for number, at in places:
             listed = text[text.rfind(b"\n", 0, at) + 1:at] + base
-            package = self._known.packages[number]
+            package = self._packages[number]
             leads = self._leads(package, listed, name, path)
             if isinstance(leads, Refused):
                 unknown.append(leads)
@@ -90,7 +87,7 @@ class Dpkg:
 
     def _leads(self, package: Listed, listed: bytes, name: bytes, path: bytes) -> bool | Refused:
         """Return whether a package has what it lists at *path*: dpkg compares the names of diversions as texts."""
-        diversion = self._known.diversions.get(listed)
+        diversion = self._diversions.get(listed)
         away = diversion is not None and diversion.by != package.stanza.name
         if name != path:
             return away and listed == name

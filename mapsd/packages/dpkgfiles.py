@@ -7,7 +7,7 @@ replaces it. Images that were made without dpkg (`status.d`) have the digests on
 from mapsd.errors import ParseError
 from mapsd.light import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 from mapsd.model import Absent, Refused
-from mapsd.packages.reading import read, refused
+from mapsd.packages.reading import Bounded, read, refused
 from mapsd.parse.dpkg import Diversion, Stanza, diversions, stanzas
 
 if TYPE_CHECKING:
@@ -52,16 +52,14 @@ def files(tree: "Tree") -> Files | Absent | Refused:
         return diverted
     if isinstance(single, Refused):
         return refused(_SINGLE, single)
-    packages, unread, left = [], [], LISTS
-    for one in _all(tree, () if isinstance(status, Absent) else status, () if isinstance(single, Absent) else single):
-        if isinstance(one, Refused):
-            unread.append(one)
-            continue
-        packages.append(one)
-        left -= len(one.names)
-        if left < 0:
-            return Refused(f"the lists of dpkg have more than {LISTS >> 20} MiB")
-    return Files(tuple(packages), diverted, tuple(unread))
+    names = [] if isinstance(single, Absent) else [name for name in single if not name.endswith(_SUMS)]
+    if len(names) > PACKAGES:
+        return refused(_SINGLE, Refused(f"more than {PACKAGES} packages"))
+    lists = Bounded(tree, LISTS)
+    found = [*_installed(lists, () if isinstance(status, Absent) else status),
+             *(_alone(lists, _SINGLE + b"/" + name) for name in names)]
+    return lists.exceeded or Files(tuple(one for one in found if isinstance(one, Listed)), diverted,
+                                   tuple(one for one in found if isinstance(one, Refused)))
 
 
 def _status(tree: "Tree") -> tuple[Stanza, ...] | Absent | Refused:
@@ -94,18 +92,15 @@ def _diversions(tree: "Tree") -> dict[bytes, Diversion] | Refused:
         return refused(_DIVERSIONS, error)
 
 
-def _all(tree: "Tree", status: Sequence[Stanza], single: Sequence[bytes]) -> Iterator[Listed | Refused]:
+def _installed(lists: Bounded, status: Sequence[Stanza]) -> Iterator[Listed | Refused]:
     for stanza in status:
         words = stanza.status.split()
         if words[2:] != [b"not-installed"]:
             whole = len(words) == 3 and words[1] == b"ok" and words[2] != b"half-installed"
-            yield _listed(tree, stanza, whole=whole)
-    for name in single[:2 * PACKAGES]:
-        if not name.endswith(_SUMS):
-            yield _alone(tree, _SINGLE + b"/" + name)
+            yield _listed(lists, stanza, whole=whole)
 
 
-def _listed(tree: "Tree", stanza: Stanza, *, whole: bool) -> Listed | Refused:
+def _listed(lists: Bounded, stanza: Stanza, *, whole: bool) -> Listed | Refused:
     """Return a package with its list, which has the architecture in its name where several may be installed."""
     name = stanza.name
     if b"/" in name + stanza.architecture:
@@ -113,7 +108,7 @@ def _listed(tree: "Tree", stanza: Stanza, *, whole: bool) -> Listed | Refused:
     qualified = [name + b":" + stanza.architecture] if stanza.multi_arch == b"same" else []
     for stem in (*qualified, name):
         path = _INFO + b"/" + stem
-        names = read(tree, path + b".list", TEXT)
+        names = lists.read(path + b".list", TEXT)
         if isinstance(names, Absent):
             continue
         return _complete(stanza, names, path, whole=whole)
@@ -128,9 +123,9 @@ def _complete(stanza: Stanza, names: bytes | Refused, path: bytes, *, whole: boo
     return Listed(stanza, names, path + _SUMS, whole)
 
 
-def _alone(tree: "Tree", path: bytes) -> Listed | Refused:
+def _alone(lists: Bounded, path: bytes) -> Listed | Refused:
     """Return a package of `status.d`, whose names are those that have a digest."""
-    text, sums = read(tree, path, TEXT), read(tree, path + _SUMS, TEXT)
+    text, sums = lists.read(path, TEXT), lists.read(path + _SUMS, TEXT)
     if isinstance(text, Refused):
         return text
     if isinstance(sums, Refused):

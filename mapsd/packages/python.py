@@ -4,16 +4,17 @@ from mapsd.light import TYPE_CHECKING, NamedTuple
 from mapsd.model import Absent, FileFacts, Refused
 from mapsd.model.packages import Package, Record
 from mapsd.packages.joined import Joined
-from mapsd.packages.reading import SHARED, TOO_MANY, read, refused
+from mapsd.packages.reading import SHARED, TOO_MANY, Bounded, read, refused
 from mapsd.parse.printable import printable
 from mapsd.parse.pythonpackage import metadata, needles, recorded
 
 if TYPE_CHECKING:
     from mapsd.sources import Tree
 
-LIST, LISTS, METADATA, PACKAGES = 16 << 20, 64 << 20, 4 << 20, 5000  # bytes; packages in one directory
+LIST, LISTS, METADATA, PACKAGES = 16 << 20, 128 << 20, 4 << 20, 5000  # bytes; packages in one directory
 _DIST, _EGG_INFO, _EGG = b".dist-info", b".egg-info", b".egg"
 _SITES = (b"site-packages", b"dist-packages")
+_CONDA = b"conda-meta"
 _DEEPEST, _VERSIONS = 64, 20
 
 
@@ -32,7 +33,7 @@ class Python:
 
     def __init__(self, tree: "Tree") -> None:
         """Keep the root."""
-        self._tree = tree
+        self._tree, self._lists = tree, Bounded(tree, LISTS)
         self._sites: dict[bytes, _Site | Refused | None] = {}
 
     def records(self, path: bytes) -> list[Record | Refused]:
@@ -74,18 +75,17 @@ class Python:
         names = self._tree.listed(directory)
         if isinstance(names, Refused):
             return refused(directory, names)
-        packages = [] if isinstance(names, Absent) else [
-            directory + b"/" + name for name in names if name.endswith((_DIST, _EGG_INFO))]
+        if isinstance(names, Absent):
+            return None
+        packages = [directory + b"/" + name for name in names if name.endswith((_DIST, _EGG_INFO))]
         if len(packages) > PACKAGES:
             return refused(directory, Refused(f"more than {PACKAGES} Python packages"))
-        lists, unread, left = [], [], LISTS
-        for package in packages:
-            text = self._list(package) if left >= 0 else Refused(f"more than {LISTS >> 20} MiB of lists")
-            lists.append(b"" if isinstance(text, Refused) else text)
-            left -= len(lists[-1])
-            if isinstance(text, Refused):
-                unread.append(text)
-        return _Site(tuple(packages), Joined(lists, b"\n"), tuple(unread[:1])) if packages else None
+        lists = [self._list(package) for package in packages]
+        unread = [one for one in lists if isinstance(one, Refused)]
+        if _CONDA in names:
+            unread.append(refused(directory, Refused("the packages of Conda are not read")))
+        texts = [b"" if isinstance(one, Refused) else one for one in lists]
+        return _Site(tuple(packages), Joined(texts, b"\n"), tuple(unread[:1])) if packages or unread else None
 
     def _list(self, package: bytes) -> bytes | Refused:
         """Return the whole lines of what a package lists, none where it has no list: others install it then."""
@@ -93,7 +93,7 @@ class Python:
         inside = self._tree.entry(package)
         if not isinstance(inside, Refused | Absent) and inside.kind == "file":
             return b""
-        text = read(self._tree, name, LIST)
+        text = self._lists.read(name, LIST)
         return text[:text.rfind(b"\n") + 1] if isinstance(text, bytes) else text if isinstance(text, Refused) else b""
 
     def _listed(self, site: _Site, name: bytes) -> list[Record | Refused]:

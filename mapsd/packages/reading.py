@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 SHARED = 64  # packages that have one name: more is no database of a package manager
+_PAGE = 4096  # bytes
 TOO_MANY = Refused(f"more than {SHARED} packages have that name")
 
 
@@ -23,8 +24,26 @@ class Database(Protocol):
     def records(self, path: bytes) -> "list[Record | Refused]":
         """Return what the packages say that have a name (from the root), and what could not be read of them."""
 
-    def same(self) -> bool:
-        """Return whether the database is still what it was when it was read."""
+
+class Bounded:
+    """Reads many files of a root, *total* bytes in all; each counts as a page at least."""
+
+    def __init__(self, tree: "Tree", total: int) -> None:
+        """Keep the root and the bound."""
+        self._tree, self._total, self._left = tree, total, total
+
+    @property
+    def exceeded(self) -> Refused | None:
+        """Return what is said of every file from now on, None while there is room."""
+        return None if self._left > 0 else Refused(f"more than {self._total >> 20} MiB would have to be read")
+
+    def read(self, path: bytes, limit: int) -> bytes | Absent | Refused:
+        """Return a file's bytes, Refused with its name."""
+        if self.exceeded is not None:
+            return refused(path, self.exceeded)
+        found = read(self._tree, path, limit)
+        self._left -= max(_PAGE, len(found)) if isinstance(found, bytes) else 0
+        return found
 
 
 def read(tree: "Tree", path: bytes, limit: int) -> bytes | Absent | Refused:

@@ -6,8 +6,8 @@ from mapsd.model import Absent, Refused
 from mapsd.model.packages import Distribution, Package, Record
 from mapsd.packages.directories import Directories, lies_in
 from mapsd.packages.joined import Joined
-from mapsd.packages.reading import SHARED, TOO_MANY, refused
-from mapsd.packages.rpmfiles import HOMES, WATCHED, headers
+from mapsd.packages.reading import SHARED, TOO_MANY
+from mapsd.packages.rpmfiles import WATCHED, headers
 from mapsd.packages.watched import ATTEMPTS, CHANGED, Watched
 from mapsd.parse.printable import printable
 from mapsd.parse.rpmheader import CONFIGURATION, Header, header
@@ -25,7 +25,7 @@ def rpm(tree: "Tree", directories: Directories, distribution: Distribution | Non
         watched = Watched(tree, WATCHED)
         found = _headers(tree, directories)
         if watched.same():
-            return Rpm(found, directories, distribution, watched) if isinstance(found, list) else found
+            return Rpm(found, directories, distribution) if isinstance(found, list) else found
     return CHANGED
 
 
@@ -40,7 +40,7 @@ def _headers(tree: "Tree", directories: Directories) -> list[Header] | Absent | 
             if len(found) > PACKAGES:
                 return Refused(f"rpm has more than {PACKAGES} packages here")
     except ParseError as error:
-        return refused(HOMES[0], error)
+        return Refused(f"{error.source}: {error.reason}")
     return found
 
 
@@ -49,16 +49,11 @@ class Rpm:
 
     kind = "rpm"
 
-    def __init__(self, packages: list[Header], directories: Directories, distribution: Distribution | None,
-                 watched: Watched) -> None:
+    def __init__(self, packages: list[Header], directories: Directories, distribution: Distribution | None) -> None:
         """Keep the headers."""
-        self._packages, self._directories, self._distribution = packages, directories, distribution
-        self._watched = watched
+        self._directories, self._distribution = directories, distribution
         self._names = Joined([one.names for one in packages], b"\0")
-
-    def same(self) -> bool:
-        """Return whether nothing was installed or removed since."""
-        return self._watched.same()
+        self._packages = [one._replace(names=b"") for one in packages]
 
     def records(self, path: bytes) -> list[Record | Refused]:
         """Return what the packages say that have a name, and what could not be read of them."""

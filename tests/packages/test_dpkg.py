@@ -249,6 +249,28 @@ def test_a_name_that_very_many_packages_have_is_refused():
     assert "more than 64" in refused(Files({**PLAIN, "var/lib/dpkg/diversions": diverted}), "/usr/lib/one")
 
 
+def test_no_more_is_read_than_lists_may_have():
+    names = (b"/usr/lib/x" * 100 + b"\n") * 15000
+    status = "".join(STATUS.replace("one", f"p{number}") for number in range(9))
+    for end in (b"", b"torn"):
+        lists = {f"{INFO}/p{number}.list": names + end for number in range(9)}
+        assert "more than 64 MiB" in refused(Files({"var/lib/dpkg/status": status, **lists}), "/usr/lib/one")
+    single = {f"var/lib/dpkg/status.d/{number}": b"x" * (15 << 20) for number in range(9)}
+    assert "more than 64 MiB" in refused(Files({**single, **{f"{one}.md5sums": "" for one in single}}), "/usr/lib/one")
+    many = {f"var/lib/dpkg/status.d/{number}": "" for number in range(20001)}
+    assert "more than 20000" in refused(Files(many), "/usr/lib/one")
+
+
+def test_a_database_that_is_refused_stays_so_until_it_changes():
+    tree = Files({**PLAIN, "var/lib/dpkg/status": "torn"})
+    databases = Databases(tree)
+    assert isinstance(databases.owner(b"/usr/lib/one"), Refused)
+    assert databases.same()
+    tree.put(b"var/lib/dpkg/status", STATUS.encode())
+    assert not databases.same()
+    assert record(tree, "/usr/lib/one").package.name == "one"
+
+
 def test_a_link_that_leads_in_circles_or_out_of_the_root_leads_nowhere():
     tree = Files({**PLAIN, "a": Link(b"b"), "b": Link(b"a"), "up": Link(b"../../../usr/lib"), "usr/lib/one": "1",
                   f"{INFO}/one.list": "/a/one\n/up/one\n/missing/one\n"})

@@ -118,6 +118,17 @@ def test_very_many_packages_are_refused():
     assert "more than 20" in refused(Files(many), "/usr/bin/x")
 
 
+def test_no_more_is_read_than_lists_may_have():
+    lists = {path: b"x\n" * (7 << 20) for number in range(11) for path in dist(f"p{number}", "") if "RECORD" in path}
+    assert "more than 128 MiB" in refused(Files(lists), f"/{SITE}/a.so")
+
+
+def test_what_conda_installed_may_be_its_own():
+    tree = Files({"opt/conda/conda-meta/a-1.json": "{}", **dist("demo", f"demo/a.so,{X}\n"), "opt/conda/lib/b.so": ""})
+    assert refused(tree, "/opt/conda/lib/b.so") == "opt/conda: the packages of Conda are not read"
+    assert names(tree, f"/{SITE}/demo/a.so") == ["demo"]
+
+
 paths = st.text(st.sampled_from('ab/,"\n\r '), min_size=1, max_size=6)
 
 

@@ -21,7 +21,11 @@ class Folder:
     """A directory and the names in it."""
 
     def __init__(self, names: tuple[bytes, ...]) -> None:
-        self.names = names
+        self.within = dict.fromkeys(names)
+
+    @property
+    def names(self) -> tuple[bytes, ...]:
+        return tuple(self.within)
 
 
 class Denied(NamedTuple):
@@ -118,8 +122,11 @@ class Files(_Walked):
         while path:
             above, _, name = path.rpartition(b"/")
             folder = self.nodes.get(above)
-            names = folder.names if isinstance(folder, Folder) else ()
-            self.nodes[above] = Folder(tuple(dict.fromkeys((*names, name))))
+            if not isinstance(folder, Folder):
+                folder = self.nodes[above] = Folder(())
+            if name in folder.within:
+                return
+            folder.within[name] = None
             path = above
 
     def node(self, path: bytes) -> Node:
@@ -164,5 +171,5 @@ class _Lazy(Folder):
         self._path = path
 
     @property
-    def names(self) -> tuple[bytes, ...]:  # type: ignore[override]
+    def names(self) -> tuple[bytes, ...]:
         return tuple(os.listdir(self._path))
