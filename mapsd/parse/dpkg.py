@@ -8,6 +8,7 @@ STANZA = 4 << 20  # bytes
 _FIELDS = frozenset((b"package", b"version", b"architecture", b"multi-arch", b"source", b"status", b"conffiles"))
 _MD5 = 32  # hexadecimal digits
 _BETWEEN = frozenset((b"  ", b"  /", b"  ./"))  # what stands between a digest and a name
+_PLACES = 1000  # names that end like the one looked for
 _LINE = _MD5 + 5  # more than all of that
 
 
@@ -38,15 +39,21 @@ def stanzas(text: bytes) -> Iterator[Stanza]:
     """Yield the packages of a status file. Raises ParseError where it is torn, as dpkg does."""
     if text and not text.endswith(b"\n"):
         raise ParseError("dpkg status", text[-80:], "ends in the middle of a line")
-    start = 0
+    text, start = _separated(text), 0
     while start < len(text):
         end = text.find(b"\n\n", start)
         end = len(text) if end < 0 else end
         if end - start > STANZA:
             raise ParseError("dpkg status", text[start:start + 80], "a package takes more than 4 MiB")
-        if stanza := text[start:end].strip(b"\n"):
-            yield _stanza(stanza)
+        yield _stanza(text[start:end].rstrip(b"\n"))
         start = end + 2
+
+
+def _separated(text: bytes) -> bytes:
+    """Return a text with one empty line between packages, where there may be many."""
+    while b"\n\n\n" in text:
+        text = text.replace(b"\n\n\n", b"\n\n")
+    return text.lstrip(b"\n")
 
 
 def _stanza(text: bytes) -> Stanza:
@@ -88,11 +95,16 @@ def recorded(sums: bytes, name: bytes) -> Digest | None:
     """Return the digest of a *name* (from the root) in an md5sums file, None for none or for several."""
     bare, end = name.lstrip(b"/"), -1
     found = set()
-    while (at := sums.find(bare + b"\n", end + 1)) >= 0:
+    for _ in range(_PLACES):
+        at = sums.find(bare + b"\n", end + 1)
+        if at < 0:
+            break
         end = at + len(bare)
         line = sums[max(0, at - _LINE):at].rpartition(b"\n")[2]
         if line[_MD5:] in _BETWEEN:
             found.add(md5(line[:_MD5]))
+    else:
+        return None
     return found.pop() if len(found) == 1 else None
 
 

@@ -1,5 +1,6 @@
 """Real roots of rpm: packages that are built here, installed by rpm itself; and its other databases, written here."""
 
+import os
 import shutil
 import sqlite3
 import struct
@@ -72,6 +73,8 @@ def fedora(tmp_path: Path) -> Root:
     for program in ("rpm", "rpmbuild"):
         if shutil.which(program) is None:
             missing("packages", f"{program} is not installed")
+    if os.geteuid() != 0:
+        missing("root", "only root installs packages")
     return Root(tmp_path)
 
 

@@ -133,6 +133,12 @@ def test_a_status_says_what_was_written():
     assert dpkg.conffile(one.conffiles, b"/etc/on") == (False, None)
 
 
+def test_packages_may_be_many_lines_apart():
+    apart = b"\n\n\n" + STATUS.replace(b"\n\n", b"\n\n\n\n\n") + b"\n" * 9
+    assert list(dpkg.stanzas(apart)) == list(dpkg.stanzas(STATUS)) == list(dpkg.stanzas(STATUS[:-1]))
+    assert list(dpkg.stanzas(b"")) == list(dpkg.stanzas(b"\n")) == list(dpkg.stanzas(b"\n\n\n")) == []
+
+
 @given(st.integers(0, len(STATUS)))
 def test_a_status_cut_anywhere_has_no_wrong_value(end):
     whole = {one.name: one for one in dpkg.stanzas(STATUS)}
@@ -162,6 +168,8 @@ def test_a_digest_is_found_at_the_begin_of_its_line(line, found):
 def test_two_digests_of_one_name_are_none():
     lines = b"".join(b"%s  usr/x\n" % hashlib.md5(text).hexdigest().encode() for text in (b"1", b"2"))
     assert dpkg.recorded(lines, b"/usr/x") is None
+    assert dpkg.recorded(b"a/usr/x\n" * 1000 + lines[:41], b"/usr/x") is None
+    assert dpkg.recorded(b"a/usr/x\n" * 998 + lines[:41], b"/usr/x") == dpkg.recorded(lines[:41], b"/usr/x") is not None
 
 
 @pytest.mark.parametrize(("field", "found"), [
