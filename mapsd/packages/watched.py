@@ -28,5 +28,7 @@ class Watched:
 
 def _known_by(found: Found) -> object:
     if isinstance(found, FileFacts):
-        return found.kind, found.st_dev, found.inode, found.size, found.changed
+        # An overlay gives a directory another number whenever it forgot it (Documentation/filesystems/overlayfs.rst).
+        number = 0 if found.kind == "directory" else found.inode
+        return found.kind, found.st_dev, number, found.size, found.changed
     return found
