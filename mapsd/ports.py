@@ -1,7 +1,7 @@
 """The questions that the rules may ask: values in, values out, never a descriptor."""
 
 from mapsd.light import NamedTuple, Protocol, Sequence
-from mapsd.model import DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Refused, Vma
+from mapsd.model import Absent, DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Refused, Vma
 from mapsd.model.held import Held
 
 
@@ -101,6 +101,22 @@ class Machine(Protocol):
 
     def reads_trusted(self) -> bool:
         """Return whether trusted attributes are visible (CAP_SYS_ADMIN in the initial user namespace)."""
+
+
+class Contents(Protocol):
+    """What lies in the files and directories of layers; nothing on the way to a path is a link or a mount."""
+
+    def read(self, layer: LayerDir, path: bytes, limit: int) -> bytes | Absent | Refused:
+        """Return a regular file's bytes, Refused where it has more than *limit* or is no regular file."""
+
+    def head(self, layer: LayerDir, path: bytes, size: int) -> bytes | Absent | Refused:
+        """Return the first *size* bytes of a regular file, fewer where it is shorter."""
+
+    def listed(self, layer: LayerDir, path: bytes) -> Sequence[bytes] | Absent | Refused:
+        """Return the names in a directory, in order, Refused where they are too many."""
+
+    def link(self, layer: LayerDir, path: bytes) -> bytes | Absent | Refused:
+        """Return the text of a symbolic link."""
 
 
 class PageFrames(Protocol):

@@ -62,18 +62,22 @@ class Session:
         self._live.iterator.close()
 
     def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None, *,
-               contained: bool = False) -> ProcessAnswer:
+               contained: bool = False, packages: bool = False) -> ProcessAnswer:
         """Return every mapping of a process, or those that hold *addresses*: user path, backing file, state and proof.
 
         *thread* is one of its threads, to be asked for where it has a mount namespace or a root of its own. With
-        *contained* the answer has the container, and the image's layers that backing files are in. Raises
+        *contained* the answer has the container, and the image's layers that backing files are in; with *packages* the
+        package of each file's bytes, by the databases that lie in the container itself. Raises
         ProcessGone (no such process, or it exited meanwhile), AccessDenied (maps may not be read; *needs* names the
         capability) and ParseError (a text in a form nobody knows).
         """
         found = observe(pid, thread, self._asking, addresses)
+        if packages:
+            from mapsd.answer.packaged import packaged  # noqa: PLC0415  (most lookups need none of it)
+            found = packaged(found, lambda: observe(pid, thread, self._asking, addresses), thread, self._live)
         if not contained or self._live.is_beside_us(found.process):
             return found
-        from mapsd.answer.contained import contained as in_container  # noqa: PLC0415  (most lookups need none of it)
+        from mapsd.answer.contained import contained as in_container  # noqa: PLC0415  (as above)
         return in_container(found, thread, self._live)
 
     def fds(self, pid: int, thread: int | None = None, *, contained: bool = False) -> "OpenAnswer":

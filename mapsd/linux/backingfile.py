@@ -3,7 +3,7 @@
 import errno
 import os
 
-from mapsd.light import Iterator, NamedTuple
+from mapsd.light import Callable, Iterator, NamedTuple, Sequence
 from mapsd.linux import syscalls
 from mapsd.linux.files import facts, opened, unless_exhausted
 from mapsd.linux.views import View
@@ -61,12 +61,18 @@ class BackingFile:
 
 def open_backing(backing: Backing, path: bytes) -> BackingFile | Refused:
     """Return the file at *path* where it is the backing file, by device and inode; else why it is not read."""
+    return backing_at(backing, lambda flags: _view().open(path, flags), _mounts)
+
+
+def backing_at(backing: Backing, opener: Callable[[int], int],
+               mounts: Callable[[], Sequence[Mount]]) -> BackingFile | Refused:
+    """Return the file that *opener* opens (flags) where it is the backing file; *mounts* are the observer's."""
     try:
-        with opened(_view().open(path, _O_PATH)) as found:
+        with opened(opener(_O_PATH)) as found:
             seen = facts(found)
             if seen.kind != "file":
                 return Refused("what is at its path is no regular file")
-            if (_device(seen), seen.inode) != (backing.device, backing.inode):
+            if (_device(seen, mounts()), seen.inode) != (backing.device, backing.inode):
                 return Refused("another file is at its path")
             return BackingFile(_readable(found), seen)
     except OSError as error:
@@ -95,6 +101,6 @@ def _mounts() -> list[Mount]:
         return mountinfo.parse(file.read())
 
 
-def _device(seen: FileFacts) -> DeviceId:
+def _device(seen: FileFacts, mounts: Sequence[Mount]) -> DeviceId:
     """Return the device as mountinfo and maps have it: stat shows another one for a subvolume of btrfs."""
-    return next((mount.device for mount in _mounts() if mount.id == seen.mount_id), seen.st_dev)
+    return next((mount.device for mount in mounts if mount.id == seen.mount_id), seen.st_dev)

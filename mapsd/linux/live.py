@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mapsd.linux.beside import LiveBeside
     from mapsd.linux.descriptors import Descriptors
     from mapsd.linux.remapped import OpenMachine
-    from mapsd.model import ProcessFacts, Refused, Vma
+    from mapsd.linux.tree import Files
+    from mapsd.model import Absent, ProcessFacts, Refused, Vma
     from mapsd.model.layers import Way
 
 
@@ -87,6 +88,11 @@ class LiveProcess:
         """Return where an absolute name leads inside its root. Raises ProcessGone, AccessDenied."""
         from mapsd.linux.walk import walk  # noqa: PLC0415  (a lookup needs none)
         return walk(self.process, path)
+
+    def root(self, *, ours: bool) -> "Files | Absent | Refused":
+        """Return the files below its root; *ours* says that it is our own. Raises ProcessGone, AccessDenied."""
+        from mapsd.linux.processroot import root  # noqa: PLC0415  (a lookup needs none)
+        return root(self.process, ours=ours)
 
     def started(self, ticks: int) -> int:
         """Return a start time of stat in nanoseconds since the epoch (clock ticks since boot, proc_pid_stat(5))."""

@@ -10,13 +10,15 @@ from mapsd.linux.handles import Filesystems
 from mapsd.linux.layers import LayerDirs
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.views import View
-from mapsd.model import DeviceId, FileFacts, Found, Handle, Host, LayerDir, Mount, OverlayHandle
+from mapsd.model import Backing, DeviceId, FileFacts, Found, Handle, Host, LayerDir, Mount, OverlayHandle, Refused
 from mapsd.parse import mountinfo
 from mapsd.parse.overlay_xattrs import NAMES
 from mapsd.ports import ByHandle, ByVma, FileRef, InLayer, InRoot, Namespace
 
 if TYPE_CHECKING:
+    from mapsd.linux.backingfile import BackingFile
     from mapsd.linux.elsewhere.hostroot import HostRoot
+    from mapsd.linux.layercontents import LayerContents
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -45,6 +47,19 @@ class LiveMachine:
     def open_plainly(self, path: bytes, flags: int) -> int:
         """Return a descriptor of what *path* opens for the observer; raises OSError, ELOOP for a symbolic link."""
         return self._view.open_plainly(path, flags)
+
+    def contents(self) -> "LayerContents":
+        """Return what reads in layers."""
+        from mapsd.linux.layercontents import LayerContents  # noqa: PLC0415  (a lookup needs none)
+        return LayerContents(self, quietly=False)
+
+    def backing_file(self, backing: Backing) -> "BackingFile | Refused":
+        """Return a backing file to be read, where its path leads to it."""
+        from mapsd.linux.backingfile import backing_at  # noqa: PLC0415  (a lookup needs none)
+        path = backing.path
+        if path is None:
+            return Refused("it has no path")
+        return backing_at(backing, lambda flags: self.open_plainly(path, flags), self.mounts)
 
     def mounts(self) -> Sequence[Mount]:
         """Return the observer's mounts."""

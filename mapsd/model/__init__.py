@@ -7,6 +7,7 @@ from mapsd.light import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mapsd.model.containers import Container, ImageLayer
+    from mapsd.model.packages import Brought
 
 PROOFS = ("auto", "lookup", "page-frame", "build-id", "bpf")  # what may be asked for beyond names
 
@@ -210,7 +211,8 @@ class Trail(NamedTuple):
 class Answer(NamedTuple):
     """What is known of one mapping: the contract's fields, undecoded, and how they were found (*trail*).
 
-    *build_id* is that of the mapped file where the kernel was asked for it on the way.
+    *build_id* is that of the mapped file where the kernel was asked for it on the way. *package* is that of a file's
+    bytes, None where that was not asked for.
     """
 
     vma: Vma
@@ -227,6 +229,7 @@ class Answer(NamedTuple):
     needs: tuple[str, ...] = ()
     build_id: bytes | None = None
     trail: Trail = Trail()
+    package: "Brought | None" = None
 
 
 class ProcessFacts(NamedTuple):
@@ -252,7 +255,8 @@ class Skipped(NamedTuple):
 class ProcessAnswer(NamedTuple):
     """Every mapping of one process; *as_of* in seconds since the epoch.
 
-    *container* is the one that the process is in, where that was asked for and is known.
+    *container* is the one that the process is in, where that was asked for and is known; *packages* says that the
+    packages of files were asked for.
     """
 
     process: ProcessFacts
@@ -262,3 +266,4 @@ class ProcessAnswer(NamedTuple):
     mappings: tuple[Answer, ...]
     skipped: tuple[Skipped, ...] = ()
     container: "Container | None" = None
+    packages: bool = False

@@ -96,3 +96,20 @@ class Undecided(NamedTuple):
 
 
 Difference = Same | Differs | Undecided
+
+
+class Brought(NamedTuple):
+    """The package of a file's bytes.
+
+    *state* compares them with the package's record: `same`, `differs` (*reason* says in what), `unowned` (no package
+    has the name), or `unknown`: *reason* says what stood in the way, *needs* what would help. *package* is None where
+    none has the name, or where it is not known which. *path* is the name that was looked up; *layer* is the index of
+    the layer whose time the databases are of: those of it and the layers below it, None for the process's root now.
+    """
+
+    state: str
+    package: Package | None = None
+    path: bytes | None = None
+    layer: int | None = None
+    reason: str | None = None
+    needs: tuple[str, ...] = ()

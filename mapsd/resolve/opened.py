@@ -54,13 +54,14 @@ def descended(overlay: Overlay, path: bytes, scene: Scene) -> Descent:
                    for layer in overlay.guessed())
     visible = overlay.options.userxattr or scene.machine.reads_trusted()
     metacopy = bool(overlay.options.data) or overlay.maybe("metacopy", scene)
-    met = descend(layers, path, _remembering(overlay, scene), visible=visible, metacopy=metacopy)
+    met = descend(layers, path, remembering(overlay, scene), visible=visible, metacopy=metacopy)
     return Descent(overlay.mount, path, visible, tuple(
         one._replace(file=backing_of(one.found, one.layer, scene)) if isinstance(one.found, FileFacts) else one
         for one in met))
 
 
-def _remembering(overlay: Overlay, scene: Scene) -> Ask:
+def remembering(overlay: Overlay, scene: Scene) -> Ask:
+    """Return what asks for the entries of an overlay's layers, for each once."""
     known: dict[tuple[int, bytes], Found] = {}
 
     def ask(layer: Layer, path: bytes) -> Found:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mapsd.linux import syscalls, tree
+from mapsd.linux import contents, syscalls
 from mapsd.linux.stepwise import open_stepwise
 from mapsd.linux.tree import Files, tree_at
 from mapsd.model import Absent, FileFacts, Refused
@@ -39,7 +39,7 @@ def test_a_file_is_read_up_to_a_limit(files):
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused(files, monkeypatch):
-    monkeypatch.setattr(tree, "_content", lambda _, size: b"x" * size)
+    monkeypatch.setattr(contents, "head", lambda _, size, **__: b"x" * size)
     assert isinstance(files.read(b"dir/file", 100), Refused)
 
 
@@ -88,7 +88,7 @@ def test_names_are_listed_in_order_and_bounded(files, tmp_path, monkeypatch):
     assert files.listed(b"dir") == [b"a", b"b", b"file", b"\xff"]
     assert files.listed(b"") == [b"dir"]
     assert files.listed(b"dir/file") == Absent()
-    monkeypatch.setattr(tree, "NAMES", 3)
+    monkeypatch.setattr(contents, "NAMES", 3)
     assert isinstance(files.listed(b"dir"), Refused)
 
 

@@ -1,0 +1,86 @@
+"""The package databases that a process's files are looked up in: those in its root now, and those of its layers' time.
+
+A lower layer, with those below it, has the databases as they were when the layer was made.
+"""
+
+from mapsd.answer.reading import read, scene
+from mapsd.light import TYPE_CHECKING, NamedTuple
+from mapsd.model import Absent, Layer, Mount, Refused
+from mapsd.packages.databases import Databases
+from mapsd.resolve.merged import Merged
+from mapsd.resolve.mergedtree import MergedTree
+from mapsd.resolve.opened import remembering
+from mapsd.resolve.overlays import Overlay, build
+
+if TYPE_CHECKING:
+    from mapsd.linux.live import LiveAttempt, LiveProcess
+    from mapsd.linux.tree import Files
+
+TIMES = 32  # layers of whose time databases are read, of one process
+_TOO_MANY = Refused(f"the files are in more than {TIMES} layers, each with databases of its own time")
+_MOVED = Refused("the layer that has the file was not found again")
+
+
+class Dated(NamedTuple):
+    """The databases as of a layer; *certain* says that the layers' directories are known to be those mounted."""
+
+    databases: Databases
+    certain: bool
+
+
+class ByTime:
+    """The databases of one process, each read once; close() gives the descriptors back."""
+
+    def __init__(self, seen: "LiveProcess", *, ours: bool) -> None:
+        """Ask about a process that has, where it is *ours*, our own root. Raises ProcessGone, NoHost."""
+        self.attempt: LiveAttempt = seen.attempt()
+        self._seen, self._ours = seen, ours
+        self._scene = scene(seen, read(seen.process), self.attempt.machine)
+        self._root: Files | Absent | Refused | None = None
+        self._now: Databases | Refused | None = None
+        self._overlays: dict[Mount, Overlay] = {}
+        self._dated: dict[tuple[Mount, int, bytes], Dated | Refused] = {}
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        if self._root is not None and not isinstance(self._root, Absent | Refused):
+            self._root.close()
+        self.attempt.close()
+
+    def now(self) -> Databases | Refused:
+        """Return the databases in the process's root."""
+        if self._now is None:
+            self._root = root = self._seen.root(ours=self._ours)
+            self._now = Databases(root) if not isinstance(root, Absent | Refused) else (
+                root if isinstance(root, Refused) else Refused("its root is gone"))
+        return self._now
+
+    def of_layer(self, mount: Mount, position: int, directory: bytes) -> Dated | Refused:
+        """Return the databases as of the lower layer of an overlay that is at a *position* and has a *directory*."""
+        key = mount, position, directory
+        if key not in self._dated:
+            self._dated[key] = self._as_of(*key) if len(self._dated) < TIMES else _TOO_MANY
+        return self._dated[key]
+
+    def same(self) -> bool:
+        """Return whether the databases in the root are still what they were when they were read."""
+        return not isinstance(self._now, Databases) or self._now.same()
+
+    def _as_of(self, mount: Mount, position: int, directory: bytes) -> Dated | Refused:
+        if mount not in self._overlays:
+            self._overlays[mount] = build(mount, self._scene)
+        overlay, machine = self._overlays[mount], self.attempt.machine
+        layers = [layer for layer in overlay.lowers() if layer.position >= position]
+        top = layers[0].dir if layers else None
+        if top is None or top.path != directory or layers[0].role != "lower":
+            return _MOVED
+        contents = machine.contents()
+
+        def link(layer: Layer, path: bytes) -> bytes | Refused:
+            found = Absent() if layer.dir is None else contents.link(layer.dir, path)
+            return Refused("a link went away while it was followed") if isinstance(found, Absent) else found
+
+        visible = overlay.options.userxattr or machine.reads_trusted()
+        merged = Merged(layers, remembering(overlay, self._scene), link, visible=visible)
+        certain = all(layer.certain and layer.dir is not None for layer in layers)
+        return Dated(Databases(MergedTree(merged, contents)), certain)

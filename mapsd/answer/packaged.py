@@ -1,0 +1,158 @@
+"""The packages of the bytes that a process maps: asked, and the process asked again, until nothing changed meanwhile.
+
+The database says whose a *name* is. Only a file that its name opens now is the one that the database in the process's
+root speaks of. For another one the database of its time is asked, which is in the layer where the file is; where there
+is no such, whose the file was is not known.
+"""
+
+from mapsd.answer.databases import ByTime
+from mapsd.errors import ProcessGone
+from mapsd.light import TYPE_CHECKING, Callable
+from mapsd.linux.digests import digest
+from mapsd.model import Answer, Backing, ProcessAnswer, Refused
+from mapsd.model.packages import Brought, Difference, Differs, NotOwned, Owned, Owner, Record, Same, Undecided
+from mapsd.packages.difference import brought
+
+if TYPE_CHECKING:
+    from mapsd.linux.live import Live
+
+_ATTEMPTS = 3
+_CHANGED = Brought("unknown", reason="the mapping, its file or the package databases changed while they were asked")
+_NOT_NOW = "the databases are of the files that names open now, and this file is none of them"
+_NESTED = "the file is in a layer of an overlay below the overlay"
+_UNPLACED = "where the file is in its layer, or the layer among the others, is not certain"
+_UNCERTAIN = "whether the directories of the layers below are still those that were mounted is not certain"
+
+
+def packaged(answer: ProcessAnswer, again: Callable[[], ProcessAnswer], thread: int | None,
+             live: "Live") -> ProcessAnswer:
+    """Return an answer with the package of each file's bytes; *again* asks for the answer once more.
+
+    Raises what *again* raises, and ProcessGone, AccessDenied, NoHost, ParseError.
+    """
+    for _ in range(_ATTEMPTS):
+        found, same = _asked(answer, thread, live)
+        after = again()
+        kept = _kept(found, after if same and after.process == answer.process else after._replace(mappings=()))
+        if kept == found:
+            break
+        answer = after
+    return kept
+
+
+def _kept(found: ProcessAnswer, after: ProcessAnswer) -> ProcessAnswer:
+    """Return an answer without the packages of mappings that are no longer what they were."""
+    now = {_of(one) for one in after.mappings if one.kind == "file"}
+    return found._replace(mappings=tuple(
+        one if one.package is None or _of(one) in now else one._replace(package=_CHANGED) for one in found.mappings))
+
+
+def _of(one: Answer) -> tuple[object, ...]:
+    return one.vma, _file(one)
+
+
+def _file(one: Answer) -> tuple[object, ...]:
+    """Return what mappings of one file with one answer have in common."""
+    return one.user_path, one.mount, one.backing, one.state, one.reason, one.needs
+
+
+def _asked(answer: ProcessAnswer, thread: int | None, live: "Live") -> tuple[ProcessAnswer, bool]:
+    """Return an answer with packages, and whether the databases stayed what they were."""
+    pid = answer.process.pid
+    seen = live(pid, thread)
+    try:
+        if seen.line.start_time != answer.process.start_time:
+            raise ProcessGone(pid, seen=True)
+        by_time = ByTime(seen, ours=thread is None and live.is_beside_us(answer.process))
+        try:
+            packages = _Packages(by_time)
+            mappings = tuple(one._replace(package=packages.of(one)) if one.kind == "file" else one
+                             for one in answer.mappings)
+            return answer._replace(mappings=mappings, packages=True), by_time.same()
+        finally:
+            by_time.close()
+    finally:
+        seen.close()
+
+
+class _Packages:
+    """The packages of files, each asked once."""
+
+    def __init__(self, by_time: ByTime) -> None:
+        self._by_time = by_time
+        self._known: dict[tuple[object, ...], Brought] = {}
+
+    def of(self, mapping: Answer) -> Brought:
+        """Return the package of the bytes that a mapping of a file holds."""
+        key = _file(mapping)
+        if key not in self._known:
+            self._known[key] = self._now(mapping) if mapping.state == "current" else self._then(mapping)
+        return self._known[key]
+
+    def _now(self, mapping: Answer) -> Brought:
+        name, databases = mapping.user_path, self._by_time.now()
+        if name is None:
+            return Brought("unknown", reason="its name is not known")
+        owner = databases if isinstance(databases, Refused) else databases.owner(name)
+        if isinstance(owner, NotOwned) and not owner.searched:
+            # A later step may have removed them.
+            then = self._then(mapping)
+            return then if then.package is not None else Brought("unowned", None, name, None, _none(owner))
+        return self._compared(owner, Brought("", None, name), mapping.backing, certain=True)
+
+    def _then(self, mapping: Answer) -> Brought:
+        backing = mapping.backing
+        if backing is None:
+            return Brought("unknown", reason=f"which file it holds is not known: {mapping.reason}", needs=mapping.needs)
+        if backing.through:
+            return Brought("unknown", reason=_NESTED)
+        place = backing.layer_path or b""
+        if backing.layer_role != "lower" or mapping.mount is None:
+            return Brought("unknown", reason=_NOT_NOW)
+        if backing.layer_index is None or backing.path is None or not backing.path.startswith(place + b"/"):
+            return Brought("unknown", reason=_UNPLACED)
+        about = Brought("", None, backing.path.removeprefix(place), backing.layer_index)
+        dated = self._by_time.of_layer(mapping.mount, backing.layer_index, place)
+        if isinstance(dated, Refused):
+            return self._compared(dated, about, backing, certain=False)
+        return self._compared(dated.databases.owner(about.path or b""), about, backing, certain=dated.certain)
+
+    def _compared(self, owner: Owner, about: Brought, backing: Backing | None, *, certain: bool) -> Brought:
+        """Return what is known of a file whose name is somebody's; *about* has the name and the layer."""
+        if isinstance(owner, Refused):
+            return about._replace(state="unknown", reason=owner.reason, needs=_needs(owner))
+        if isinstance(owner, Owned):
+            record, found = self._difference(owner, backing)
+            if isinstance(found, Same):
+                return about._replace(state="same", package=record.package)
+            if certain:
+                state = "differs" if isinstance(found, Differs) else "unknown"
+                return about._replace(state=state, package=record.package, reason=_reason(found, owner.unread))
+        elif certain:
+            return about._replace(state="unowned", reason=_none(owner))
+        return about._replace(state="unknown", reason=_UNCERTAIN)
+
+    def _difference(self, owned: Owned, backing: Backing | None) -> tuple[Record, Difference]:
+        if backing is None:
+            return owned.records[0], Undecided("which file holds the bytes is not known")
+        file = self._by_time.attempt.machine.backing_file(backing)
+        if isinstance(file, Refused):
+            return owned.records[0], Undecided(f"the backing file is not read: {file.reason}")
+        try:
+            return brought(owned, file.content().size, lambda algorithm: digest(file, algorithm))
+        finally:
+            file.close()
+
+
+def _none(owner: NotOwned) -> str | None:
+    return None if owner.searched else "there is no package database"
+
+
+def _needs(refused: Refused) -> tuple[str, ...]:
+    return tuple(refused.needs.split(",")) if refused.needs else ()
+
+
+def _reason(found: Differs | Undecided, unread: tuple[Refused, ...]) -> str:
+    said = found.reason if isinstance(found, Undecided) else (
+        f"its {found.what} is {found.held}, recorded is {found.recorded}")
+    return "; ".join([said, *(one.reason for one in unread)])
