@@ -46,7 +46,7 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
 def _asking(asked: Asked, host: Host) -> Ask:
     def ask(process: int, _: Sequence[int | bytes]) -> "tuple[ProcessAnswer, Explain]":
         with mapsd.Session(asked.values.get("proof", "auto"), host) as session:
-            return session.lookup(process, contained="json" in asked.flags), mapsd.explain
+            return session.lookup(process), mapsd.explain
     return ask
 
 

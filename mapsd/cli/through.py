@@ -5,12 +5,14 @@ import os
 from mapsd.cli import lookup
 from mapsd.cli.arguments import parse
 from mapsd.cli.command import MACHINE, Asked, helped
+from mapsd.cli.named import has_containers, numbered
+from mapsd.cli.view import is_of_containers
 from mapsd.errors import UsageError
 from mapsd.light import Callable
 from mapsd.remote import RemoteSession, UnixSocket, at_url
 from mapsd.remote.endpoint import Endpoint
 
-READING = ("lookup", "explain", "fds", "layers", "which", "doctor")
+READING = ("lookup", "explain", "fds", "layers", "which", "containers", "doctor")
 _ONE_PROCESS = ("explain", "which")  # what comes after the PID is no further one
 _OF_URLS = ("token-file", "ca-file", "cert-file", "key-file")
 Ended = tuple[int, list[str]]
@@ -32,9 +34,20 @@ def answer(given: Asked) -> Ended:
     asked = asked._replace(operands=_numbered(name, asked.operands, endpoint))
     _demand_elsewhere(asked)
     with RemoteSession(endpoint, asked.values.get("proof", "auto")) as session:
-        ask = _lookup(asked, session) if name == "lookup" else (getattr(session, name),)
-        ended: Ended = module.run(asked, *ask)
+        if has_containers(name, asked.operands):
+            asked = numbered(name, asked, session.containers)
+        ended: Ended = module.run(asked, *_ask(name, asked, session))
         return ended
+
+
+def _ask(name: str, asked: Asked, session: RemoteSession) -> tuple[object, ...]:
+    """Return what a command asks by, as its run() takes it."""
+    contained = is_of_containers(asked)
+    if name == "lookup":
+        return _lookup(asked, session, contained=contained)
+    if name == "fds":
+        return (lambda pid: session.fds(pid, contained=contained),)
+    return (getattr(session, name),)
 
 
 def _endpoint(values: dict[str, str]) -> Endpoint:
@@ -66,10 +79,10 @@ def _demand_elsewhere(asked: Asked) -> None:
         raise UsageError("--from asks no daemon: leave --socket and --url out")
 
 
-def _lookup(asked: Asked, session: RemoteSession) -> tuple[lookup.Ask, Callable[[], list[int]]]:
+def _lookup(asked: Asked, session: RemoteSession, *, contained: bool) -> tuple[lookup.Ask, Callable[[], list[int]]]:
     """Return what asks for the mappings that are wanted, and what for every process."""
     wanted = _addresses(asked.operands)
-    return lambda pid, thread: session.lookup(pid, thread, wanted.get(pid)), session.pids
+    return lambda pid, thread: session.lookup(pid, thread, wanted.get(pid), contained=contained), session.pids
 
 
 def _addresses(operands: list[str]) -> dict[int, list[int]]:

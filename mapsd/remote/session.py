@@ -18,6 +18,7 @@ from mapsd.remote.problems import Question
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from mapsd.model.containers import Containers
     from mapsd.model.diagnosis import Diagnosis
     from mapsd.model.layers import ProcessLayers, Which
     from mapsd.model.open import OpenAnswer
@@ -27,6 +28,7 @@ PATIENCE = 10.0  # seconds in which a daemon that is busy is asked again
 _SHORTEST = 0.1  # seconds between two questions to it
 _BOUNDS = Bounds()
 _NDJSON = "application/x-ndjson"
+_CONTAINED: dict[bool, Query] = {False: (), True: (("container", "true"),)}
 Value = TypeVar("Value")
 
 
@@ -56,15 +58,16 @@ class RemoteSession:
         """Close the connection; a session that is asked again opens another."""
         self._connection.close()
 
-    def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None) -> ProcessAnswer:
+    def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None, *,
+               contained: bool = False) -> ProcessAnswer:
         """Return every mapping of a process, or only those that hold one of *addresses*.
 
-        Raises NotShown (there is no such process, or not for us), ProcessGone (it exited meanwhile) and AccessDenied
-        (the daemon may not read it).
+        *contained* asks for the container as well. Raises NotShown (there is no such process, or not for us),
+        ProcessGone (it exited meanwhile) and AccessDenied (the daemon may not read it).
         """
         from mapsd.remote.decode.mappings import process_answer  # noqa: PLC0415  (other questions need none of it)
         held = [("address", f"{one:#x}") for one in addresses or ()]
-        return self._of(pid, "mappings", [*self._proof, *held], process_answer, thread)
+        return self._of(pid, "mappings", [*self._proof, *held, *_CONTAINED[contained]], process_answer, thread)
 
     def explain(self, pid: int, wanted: Sequence[int | bytes]) -> "Explained":
         """Return the mappings that hold an address or have a path, with how each answer was reached.
@@ -74,10 +77,16 @@ class RemoteSession:
         from mapsd.remote.decode.explanation import explained  # noqa: PLC0415  (as above)
         return self._of(pid, "explain", [*self._proof, *map(_meant, wanted)], explained)
 
-    def fds(self, pid: int, thread: int | None = None) -> "OpenAnswer":
+    def containers(self) -> "Containers":
+        """Return the containers of the processes that the daemon shows us."""
+        from mapsd.remote.decode.containers import containers  # noqa: PLC0415  (as above)
+        asked = Question("/v1/containers")
+        return self._read(asked, self._asked(asked).body, containers)
+
+    def fds(self, pid: int, thread: int | None = None, *, contained: bool = False) -> "OpenAnswer":
         """Return what a process has open. Raises NotShown, ProcessGone and AccessDenied."""
         from mapsd.remote.decode.openfiles import open_answer  # noqa: PLC0415  (as above)
-        return self._of(pid, "fds", self._proof, open_answer, thread)
+        return self._of(pid, "fds", (*self._proof, *_CONTAINED[contained]), open_answer, thread)
 
     def layers(self, pid: int, thread: int | None = None) -> "ProcessLayers":
         """Return the overlays that a process sees. Raises NotShown, ProcessGone and AccessDenied."""

@@ -44,6 +44,14 @@ for line in sys.stdin:
 """
 
 
+# Runs a program in a root of its own, the directory $0.
+ROOTED = """
+mount -t tmpfs none "$0"
+for one in usr lib lib64 bin etc dev proc; do mkdir "$0/$one"; mount --rbind "/$one" "$0/$one"; done
+exec chroot "$0" "$@"
+"""
+
+
 class Kind(NamedTuple):
     """A kind of asker: how it is started, and what it sees: everything, nothing, or what the kernel lets a peer see."""
 
@@ -70,15 +78,17 @@ OF_PROCESS = {  # operation: requests, each a method, what follows the pid, head
     "list_mappings": [("GET", "/mappings"), ("GET", "/mappings?files=true&fields=user_path"),
                       ("GET", "/mappings?proof=lookup", "Accept: application/x-ndjson"),
                       ("GET", "/mappings?address=0x1000", 'If-None-Match: "x"'),
-                      ("GET", "/mappings?thread={pid}", "Accept-Encoding: gzip")],
+                      ("GET", "/mappings?thread={pid}", "Accept-Encoding: gzip"),
+                      ("GET", "/mappings?container=true")],
     "explain_mapping": [("GET", "/mappings/0x1000/explain")],
     "explain_mappings": [("GET", "/explain?path=/usr/bin/python3&address=0x1000")],
     "list_layers": [("GET", "/layers")],
-    "list_open_files": [("GET", "/fds"), ("GET", "/fds?proof=page-frame")],
+    "list_open_files": [("GET", "/fds"), ("GET", "/fds?proof=page-frame"), ("GET", "/fds?container=true")],
     "which_file": [("GET", "/which?path=/etc/passwd"), ("GET", "/which?path=/nowhere")],
     "locate_addresses": [("POST", "/addresses", "Content-Type: application/json", '{"addresses": ["0x1000"]}')],
 }
-OF_NONE = {"list_processes", "examine_kernel", "stream_events", "show_health", "show_readiness", "show_metrics"}
+OF_NONE = {"list_processes", "list_containers", "examine_kernel", "stream_events", "show_health", "show_readiness",
+           "show_metrics"}
 
 
 class Asker:
@@ -239,6 +249,28 @@ def test_a_list_has_what_the_asker_may_see_and_nothing_else(asker, request_, ask
         name for name in targets if expected[asker, name]}
     if ASKERS[asker].sees is False:
         assert listed == set()
+
+
+@pytest.fixture(scope="module")
+def contained() -> Iterator[set[int]]:
+    """Give a process of two users each, and of root, with a root of its own: containers that no engine made."""
+    with ExitStack() as stack:
+        root = stack.enter_context(tempfile.TemporaryDirectory())
+        inside = ["unshare", "--mount", "--propagation=private", "sh", "-c", ROOTED, root]
+        yield {stack.enter_context(process(*inside, *prefix))
+               for prefix in ([], ASKERS["the user"].prefix, ASKERS["another user"].prefix)}
+
+
+@pytest.mark.parametrize("asker", ASKERS)
+def test_containers_are_listed_with_what_the_asker_may_see_of_them(asker, askers, contained):
+    status, _, body = parts(askers[asker].ask("GET", "/v1/containers"))
+    assert status == 200
+    found, sees = json.loads(body), ASKERS[asker].sees
+    listed = [one["pids"] for one in found["containers"] if contained.intersection(one["pids"])]
+    assert sorted(listed) == sorted([pid] for pid in contained if (
+        sees if isinstance(sees, bool) else kernel_lets(sees, pid)))
+    if sees is False:
+        assert (found["containers"], found["skipped"], found["denied"]) == ([], [], 0)
 
 
 @pytest.mark.parametrize("asker", ASKERS)

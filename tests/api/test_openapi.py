@@ -20,6 +20,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PUBLISHED = CHECKOUT / "api/openapi.json"
 OPERATIONS = {
     "list_processes": "get /v1/processes",
+    "list_containers": "get /v1/containers",
     "show_process": "get /v1/processes/{pid}",
     "list_mappings": "get /v1/processes/{pid}/mappings",
     "explain_mapping": "get /v1/processes/{pid}/mappings/{address}/explain",

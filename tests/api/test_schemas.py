@@ -17,7 +17,19 @@ from mapsd.views.doctor import as_json as diagnosis
 from mapsd.views.explanation.object import as_object as explanation
 from mapsd_api import schemas
 from mapsd_api.answers import forms
-from mapsd_api.schemas import addresses, events, health, layers, mapping, parts, problem, process, which, words
+from mapsd_api.schemas import (
+    addresses,
+    containers,
+    events,
+    health,
+    layers,
+    mapping,
+    parts,
+    problem,
+    process,
+    which,
+    words,
+)
 from mapsd_api.schemas import explain as explanations
 from mapsd_api.schemas import kernel as machine
 from mapsd_api.schemas import openfiles as opened
@@ -36,14 +48,15 @@ from tests.schema import SCHEMAS, breaches
 __all__ = ["lab", "mapper"]
 WEIRD = [b"back\\slash", b"\x1b[31mred", b"\xff\xfe", "\u4e2d\u6587 blank".encode(), b"new\nline"]
 PUBLISHED = {"lookup": schemas.Mappings, "explain": schemas.Explanation, "layers": schemas.Layers,
-             "fds": schemas.OpenFiles, "which": schemas.Which, "doctor": schemas.Diagnosis}
+             "fds": schemas.OpenFiles, "which": schemas.Which, "containers": schemas.Containers,
+             "doctor": schemas.Diagnosis}
 REQUESTS = {schemas.AddressesAsked}
 
 
 def every_model() -> list[type[BaseModel]]:
     """Return every model that is a part of a request or an answer."""
-    modules = (addresses, events, explanations, health, layers, machine, mapping, opened, parts, problem, process,
-               which)
+    modules = (addresses, containers, events, explanations, health, layers, machine, mapping, opened, parts, problem,
+               process, which)
     found = {value for module in modules for value in vars(module).values()
              if isinstance(value, type) and issubclass(value, Model)}
     return sorted((one for one in found if one.model_fields and one.__name__ not in {"OfProcess", "OfEvent", "Tried"}),
@@ -123,6 +136,7 @@ PARTS = {
     "fds": {"open_file": opened.OpenFile},
     "which": {"process": process.Process, "mount": parts.Mount, "layer": parts.Layer, "descent": which.Descent,
               "place": which.LayerPlace, "met": which.Entry, "file": parts.LayerFile, "entry": which.EntryFile},
+    "containers": {"container": containers.RunningContainer, "layer": containers.ImageLayer},
     "doctor": {"finding": machine.ProofFinding},
 }
 ROWS = [(name, part, model) for name, of in PARTS.items() for part, model in of.items()]

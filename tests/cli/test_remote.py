@@ -49,7 +49,8 @@ PRINTED = [
     "lookup --help", "lookup", "lookup --state fine PID", "explain PID START", "explain PID START --json",
     "explain PID START 0x0", "explain PID 0x0", "explain PID 0x0 --json", "explain PID EXE --proof lookup",
     "explain PID", "fds PID", "fds PID PID", "fds PID --json", "fds PID --ndjson --proof lookup", "fds x/y",
-    "layers PID", "layers PID --json", "which PID /bin/sh", "which PID /bin/sh --json", "which PID /nothing/at/all",
+    "containers now", "containers --help", "layers PID", "layers PID --json", "which PID /bin/sh",
+    "which PID /bin/sh --json", "which PID /nothing/at/all",
     "which PID /nothing/at/all --json", "which PID bin", "doctor --help"]
 
 
@@ -85,7 +86,7 @@ def test_only_the_mappings_that_are_wanted_are_asked_for(daemon, target):
 def test_self_is_the_process_that_asks(daemon):
     found = through(daemon, "fds", "self", "--json")
     asked = daemon.asked[0][0]
-    assert re.fullmatch(r"/v1/processes/[0-9]+/fds", asked)
+    assert re.fullmatch(r"/v1/processes/[0-9]+/fds\?container=true", asked)
     assert int(asked.split("/")[3]) != os.getpid()
     exe = next(line for line in found.stdout.decode().splitlines() if '"user_path": ' in line)
     assert "python" in exe

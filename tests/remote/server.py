@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import mapsd
 from mapsd.errors import AccessDenied, MapsdError, ProcessGone
-from mapsd.views import doctor, openfiles, overlayjson, render, selection
+from mapsd.views import containers, doctor, openfiles, overlayjson, render, selection
 from mapsd.views.explanation import is_meant
 from mapsd.views.explanation.object import as_object
 
@@ -59,8 +59,10 @@ def _answered(words: list[str], query: Query) -> Said:
                 return _json(doctor.as_json(mapsd.doctor()))
             case ["processes"]:
                 return Said(b"".join(b'{"pid": %d}\n' % pid for pid in session.pids()), kind=NDJSON)
+            case ["containers"]:
+                return _json(containers.as_object(session.containers()))
             case ["processes", pid, "mappings"]:
-                answer = session.lookup(int(pid), thread)
+                answer = session.lookup(int(pid), thread, contained="container" in one)
                 held = selection.holding([int(one, 16) for one in query.get("address", [])])
                 kept = [one for one in answer.mappings if "address" not in query or held(one)]
                 return _json(render.as_json(answer._replace(mappings=tuple(kept))))
@@ -72,7 +74,7 @@ def _answered(words: list[str], query: Query) -> Said:
                 kept = [one for one in answer.mappings if any(is_meant(one, word) for word in wanted)]
                 return _json(as_object(answer._replace(mappings=tuple(kept))))
             case ["processes", pid, "fds"]:
-                return _json(openfiles.as_object(session.fds(int(pid), thread)))
+                return _json(openfiles.as_object(session.fds(int(pid), thread, contained="container" in one)))
             case ["processes", pid, "layers"]:
                 return _json(overlayjson.layers_object(session.layers(int(pid), thread)))
             case ["processes", pid, "which"]:

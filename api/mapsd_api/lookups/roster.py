@@ -23,9 +23,12 @@ class Roster:
 
     def known(self, identity: Identity) -> tuple[Known, ...]:
         """Return every process that somebody may see now, in order."""
-        self._service.listed(identity, "list_processes")
-        found = self._service.processes(identity, self._pids())
-        return tuple((process.pid, process.start_time) for process in found)
+        return tuple((process.pid, process.start_time) for process in self.everybody(identity, "list_processes"))
+
+    def everybody(self, identity: Identity, operation: str) -> tuple[ProcessFacts, ...]:
+        """Return who everybody is that somebody may see now, in order."""
+        self._service.listed(identity, operation)
+        return tuple(self._service.processes(identity, self._pids()))
 
     def rows(self, identity: Identity, known: Sequence[Known]) -> Iterator[ProcessFacts]:
         """Yield who those of the listed are that are still there and may be seen."""

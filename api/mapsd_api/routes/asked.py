@@ -76,6 +76,13 @@ class OfMeans(OfThread):
     proof: Means = Field("auto", description="What may be asked beyond names; auto: the cheapest that is sufficient")
 
 
+class OfContainer(BaseModel):
+    """A question of which the answer may have the container."""
+
+    container: bool = Field(default=False, description="Also the container, and the image's layers of backing files: "
+                                                       "without it `container` is null")
+
+
 Threaded = Annotated[OfThread, Query()]
 Meant = Annotated[OfMeans, Query()]
 

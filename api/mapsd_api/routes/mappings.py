@@ -19,12 +19,23 @@ from mapsd_api.answers.problems import Problem
 from mapsd_api.answers.responses import NDJSON, Text, tagged, unless_known, wants_lines, whole
 from mapsd_api.lookups.told import Told, told
 from mapsd_api.lookups.worker import Worker
-from mapsd_api.routes.asked import LINES, OF_PROCESS, Address, Answering, Asker, Meant, OfMeans, Pid, exact_path
+from mapsd_api.routes.asked import (
+    LINES,
+    OF_PROCESS,
+    Address,
+    Answering,
+    Asker,
+    Meant,
+    OfContainer,
+    OfMeans,
+    Pid,
+    exact_path,
+)
 
 router = APIRouter(tags=["mappings"], prefix="/processes/{pid}", responses=OF_PROCESS)
 
 
-class MappingsAsked(OfMeans):
+class MappingsAsked(OfMeans, OfContainer):
     """Which mappings are wanted, and what of them."""
 
     address: list[Address] = Field([], description="Only the mappings that hold one of these addresses")
@@ -151,7 +162,8 @@ def _place(one: Located, places: dict[int, int]) -> JsonObject:
 def _told(daemon: Answering, asker: Asker, operation: str, pid: int, asked: OfMeans,
           form: Callable[[ProcessAnswer], Text | None], *key: Hashable) -> Told:
     def question(worker: Worker) -> Told:
-        answer = worker.by(asked.proof).lookup(pid, asked.thread)
+        contained = isinstance(asked, OfContainer) and asked.container
+        answer = worker.by(asked.proof).lookup(pid, asked.thread, contained=contained)
         daemon.metrics.answered(answer.mappings)
         return Told(answer.process, form(answer))
     return daemon.service.ask(asker, operation, pid, question, operation, asked.model_dump_json(), *key)

@@ -9,7 +9,7 @@ from mapsd.views import openfiles, overlayjson
 from mapsd_api import schemas
 from mapsd_api.answers.responses import whole
 from mapsd_api.lookups.told import told
-from mapsd_api.routes.asked import OF_PROCESS, Answering, Asker, OfThread, Pid, Threaded, exact_path
+from mapsd_api.routes.asked import OF_PROCESS, Answering, Asker, OfContainer, OfThread, Pid, Threaded, exact_path
 
 router = APIRouter(tags=["overlays"], prefix="/processes/{pid}", responses=OF_PROCESS)
 
@@ -38,7 +38,7 @@ def which_file(pid: Pid, asked: Annotated[WhichAsked, Query()], daemon: Answerin
                       path, asked.thread))
 
 
-class OpenFilesAsked(OfThread):
+class OpenFilesAsked(OfThread, OfContainer):
     """How open files are to be looked up."""
 
     proof: Literal["auto", "lookup", "page-frame", "bpf"] = Field(
@@ -49,5 +49,5 @@ class OpenFilesAsked(OfThread):
 def list_open_files(pid: Pid, asked: Annotated[OpenFilesAsked, Query()], daemon: Answering, asker: Asker) -> Response:
     """List what exe, cwd, root and every file descriptor of a process open."""
     return whole(told(daemon.service, asker, "list_open_files", pid,
-                      lambda worker: worker.by(asked.proof).fds(pid, asked.thread), openfiles.as_object,
-                      asked.proof, asked.thread))
+                      lambda worker: worker.by(asked.proof).fds(pid, asked.thread, contained=asked.container),
+                      openfiles.as_object, asked.proof, asked.thread, asked.container))

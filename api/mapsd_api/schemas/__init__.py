@@ -5,6 +5,7 @@ they are so.
 """
 
 from mapsd_api.schemas.addresses import AddressesAsked, AddressesLocated
+from mapsd_api.schemas.containers import Containers
 from mapsd_api.schemas.events import Lagged, ProcessGone, ProcessSeen, StateChanged
 from mapsd_api.schemas.explain import Explanation
 from mapsd_api.schemas.health import Health, Readiness
@@ -26,7 +27,7 @@ from mapsd_api.schemas.problem import Problem
 from mapsd_api.schemas.process import ListedProcess, ProcessAnswer, ProcessList
 from mapsd_api.schemas.which import Which
 
-__all__ = ["AddressesAsked", "AddressesLocated", "Diagnosis", "Explanation", "Health", "Lagged", "Layers",
+__all__ = ["AddressesAsked", "AddressesLocated", "Containers", "Diagnosis", "Explanation", "Health", "Lagged", "Layers",
            "ListedProcess", "MappedFile", "MappedFiles", "Mapping", "Mappings", "OfMappings", "OpenFiles", "Problem",
            "ProcessAnswer", "ProcessGone", "ProcessList", "ProcessSeen", "Readiness", "SelectedFile", "SelectedFiles",
            "SelectedMapping", "SelectedMappings", "StateChanged", "Which"]

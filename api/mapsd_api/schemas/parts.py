@@ -4,7 +4,20 @@ from typing import Literal
 
 from pydantic import Field
 
-from mapsd_api.schemas.base import Base64, Device, EscapedPath, Model, Moment, Natural, Text, absent, exact, example
+from mapsd_api.schemas.base import (
+    Base64,
+    Device,
+    Digest,
+    EscapedPath,
+    Model,
+    Moment,
+    Natural,
+    Positive,
+    Text,
+    absent,
+    exact,
+    example,
+)
 from mapsd_api.schemas.process import Process
 from mapsd_api.schemas.words import Role, Shows
 
@@ -15,8 +28,10 @@ LIBSSL = {"path": f"{DIFF}/usr/lib/libssl.so.3", "device": "254:0", "inode": 131
 FRAME = {"kind": "page-frame", "detail": "page 3 is frame 0x1c6fb3 in both"}
 KERNEL = {"release": "6.18.44", "shows": "overlay-inode"}
 SKIPPED = {"what": "mountinfo", "reason": "Permission denied", "needs": "CAP_SYS_PTRACE"}
-DOCKER = {"engine": "docker", "id": "3f0c9a51d2e4", "name": "web", "image": "nginx:1.27", "pod": None,
-          "namespace": None}
+IMAGE = "sha256:0f8e4b9d1c2a3e5f6789abcdef0123456789abcdef0123456789abcdef012345"
+DOCKER = {"engine": "docker", "id": "3f0c9a51d2e4", "name": "web", "image": "nginx:1.27", "image_id": IMAGE,
+          "image_digest": None, "pod": None, "namespace": None, "reason": "the image has no digest of one registry"}
+STEP = {"digest": None, "diff_id": IMAGE, "position": 3, "step": "RUN apt-get install -y libssl3"}
 
 
 class Mount(Model):
@@ -40,7 +55,10 @@ class Layer(Model):
     index: Natural | None = Field(description="0 is the upper, then the lowers from the topmost down, then data-only")
     path: EscapedPath | None = Field(description="The layer's directory, as the daemon opens it")
     path_base64: Base64 = exact("path")
-    digest: Text | None = Field(description="The digest of the image's layer; null where no engine names one")
+    digest: Digest | None = Field(description="The digest that a registry has the image's layer by")
+    diff_id: Digest | None = absent("The digest of the layer's files, only where it is known to be an image's layer")
+    position: Positive = absent("Which layer of the image that is, counted from the base, 1")
+    step: Text | None = absent("The step of the image's build that made it")
 
 
 class LayerFile(Model):
@@ -108,12 +126,15 @@ class Container(Model):
 
     model_config = example(DOCKER)
 
-    engine: Text = Field(description="The container engine")
-    id: Text = Field(description="The engine's id of the container")
+    engine: Text | None = Field(description="The container engine; null: none is known to have made it")
+    id: Text | None = Field(description="The engine's id of the container")
     name: Text | None = Field(description="Its name")
-    image: Text | None = Field(description="Its image, as the engine names it")
-    pod: Text | None = Field(description="Its Kubernetes pod")
+    image: Text | None = Field(description="The image's name that it was made from")
+    image_id: Digest | None = Field(description="The digest of the image's configuration")
+    image_digest: Digest | None = Field(description="The digest of the image's manifest or index")
+    pod: Text | None = Field(description="Its pod, Kubernetes' or the engine's own")
     namespace: Text | None = Field(description="The pod's Kubernetes namespace")
+    reason: Text | None = Field(description="Why something of it is null")
 
 
 class OfProcess(Model):

@@ -100,6 +100,14 @@ class Fields:
         """Return a list of texts."""
         return self._texts(name, self._of(name))
 
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """Return a list of whole numbers of at most 64 bits."""
+        every = self._list(name, self._of(name))
+        found = tuple(one for one in every if type(one) is int and -_LARGEST < one < _LARGEST)
+        if len(found) != len(every):
+            raise self.wrong(name, "no list of numbers")
+        return found
+
     def lists(self, name: str) -> tuple[tuple[str, ...], ...]:
         """Return a list of lists of texts."""
         return tuple(self._texts(f"{name}[{place}]", one) for place, one in enumerate(self._list(name, self._of(name))))

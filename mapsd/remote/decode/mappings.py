@@ -2,6 +2,7 @@
 
 from mapsd.model import Answer, ProcessAnswer, Vma
 from mapsd.remote.decode import parts
+from mapsd.remote.decode.containers import container
 from mapsd.remote.decode.fields import Fields
 from mapsd.views.render import CONFIDENCE
 from mapsd.views.selection import STATES
@@ -16,7 +17,8 @@ def process_answer(answer: Fields) -> ProcessAnswer:
     kernel = answer.part("kernel")
     return ProcessAnswer(parts.process(answer.part("process")), kernel.text("release"),
                          kernel.maybe(Fields.text, "shows"), parts.moment(answer, "as_of"),
-                         tuple(map(_mapping, answer.parts("mappings"))), parts.skipped(answer))
+                         tuple(map(_mapping, answer.parts("mappings"))), parts.skipped(answer),
+                         answer.maybe(container, "container"))
 
 
 def _mapping(one: Fields) -> Answer:

@@ -2,6 +2,7 @@
 
 from mapsd.model.open import LINKS, NAMED, FdInfo, OpenAnswer, OpenFile
 from mapsd.remote.decode import parts
+from mapsd.remote.decode.containers import container
 from mapsd.remote.decode.fields import Fields, Malformed
 from mapsd.remote.decode.mappings import proof, state
 
@@ -14,7 +15,7 @@ def open_answer(answer: Fields) -> OpenAnswer:
     parts.checked(answer)
     return OpenAnswer(parts.process(answer.part("process")), answer.part("kernel").text("release"),
                       parts.moment(answer, "as_of"), tuple(map(_file, answer.parts("open_files"))),
-                      parts.skipped(answer))
+                      parts.skipped(answer), answer.maybe(container, "container"))
 
 
 def _file(one: Fields) -> OpenFile:

@@ -4,6 +4,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 from mapsd.model import Backing, Evidence, Mount, ProcessFacts, Skipped
+from mapsd.model.containers import ImageLayer
 from mapsd.remote.decode.fields import Fields
 
 SCHEMA = "mapsd/v1"
@@ -76,7 +77,7 @@ def _backing(one: Fields) -> Backing:
     if layer is not None:
         found = found._replace(overlaid=True, layer_role=layer.maybe(_role, "role"),
                                layer_index=layer.maybe(Fields.number, "index"),
-                               layer_path=layer.maybe(Fields.path, "path"))
+                               layer_path=layer.maybe(Fields.path, "path"), image_layer=_image_layer(layer))
     through = tuple(map(_backing, one.parts("through"))) if "through" in one else ()
     return found._replace(through=through, metadata=backing(one, "metadata") if "metadata" in one else None)
 
@@ -85,6 +86,14 @@ def file(one: Fields) -> Backing:
     """Return a file by its path, device and inode alone."""
     return Backing(one.maybe(Fields.path, "path"), one.maybe(Fields.device, "device"),
                    one.maybe(Fields.number, "inode"), one.maybe(Fields.unescaped, "fs_type"))
+
+
+def _image_layer(layer: Fields) -> ImageLayer | None:
+    if "position" not in layer:
+        return None
+    return ImageLayer(layer.number("position"), layer.maybe(Fields.text, "diff_id"),
+                      layer.maybe(Fields.text, "digest"), layer.maybe(Fields.path, "path") or b"",
+                      layer.maybe(Fields.text, "step"))
 
 
 def _role(one: Fields, name: str) -> str:
