@@ -33,8 +33,8 @@ def named(vma: Vma, place: Place, resolver: "Resolver") -> Place:
 
 
 def _open(place: Place) -> bool:
-    """Return whether a place is not established: unknown, or known by a path alone."""
-    return place.verdict == "unknown" or place.claimed
+    """Return whether a place is not established: unknown, known by a path alone, or covered and without its name."""
+    return place.verdict == "unknown" or place.claimed or (place.verdict == "covered" and place.path is None)
 
 
 def _here(vma: Vma, held: Held, place: Place, scene: Scene) -> Place | None:

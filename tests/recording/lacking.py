@@ -86,12 +86,16 @@ class Mapped:
                     ("page frames", "vm_file compared")]
         return any(one is not None and one[0] != "silent" for one in verdicts)
 
+    def said(self):
+        """Return whether the kernel's structures say what is held, and by which name."""
+        found = self.process.said("vm_file", "", self.vma.spelled)
+        return isinstance(found, dict) and "held" in found
+
     def is_held(self):
         """Return whether the kernel's structures say what is held, or a layer's file was seen to be it."""
-        found = self.process.said("vm_file", "", self.vma.spelled)
         asked = [(question, answers[-1]) for (question, words), answers in self.process.answers.items()
                  if question in {"page frames", "vm_file compared"} and '"layer"' in words and self._is_asked(words)]
-        return (isinstance(found, dict) and "held" in found) or any(verdict[0] == "same" for _, verdict in asked)
+        return self.said() or any(verdict[0] == "same" for _, verdict in asked)
 
     def _is_asked(self, words):
         return f'"{self.vma.spelled[0]}"' in words
@@ -172,8 +176,23 @@ def _path(mapped):
     root = process.file("named", "/")
     if all(one.id != identity for one in process.mounts) and (root is None or root["mount_id"] != identity):
         return (NAMESPACE,)
+    if mapped.live is None and _is_veiled(mapped):
+        return () if mapped.said() else (STRUCTURES,)
     asked = mapped.live is not None or all(process.settled("named", name) for name, _ in mapped.names)
     return () if asked else (NAMED,)
+
+
+def _is_veiled(mapped):
+    """Return whether a mount covers both names of a file that may be deleted, or really be called ` (deleted)`."""
+    return any(cut for _, cut in mapped.names) and all(
+        _topmost(mapped.process.mounts, name) != mapped.seen["mount_id"] for name, _ in mapped.names)
+
+
+def _topmost(mounts, name):
+    """Return the id of the mount on which a name ends, symbolic links left out."""
+    above = [(len(one.mount_point), place, one.id) for place, one in enumerate(mounts)
+             if (name + "/").startswith(one.mount_point.rstrip("/") + "/")]
+    return max(above)[2] if above else None
 
 
 def _state(mapped, path):
