@@ -1,7 +1,9 @@
 """Ask as on an older kernel: a forked child whose system calls fail as they do where they are not known yet."""
 
 import errno
+import os
 from collections.abc import Callable
+from zlib import crc32
 
 from mapsd.linux import namespaces, numbers, procmap, syscalls
 from tests.overlay.capabilities import BPF, PERFMON, SYS_ADMIN, drop
@@ -61,8 +63,15 @@ LACKING: dict[str, Callable[[], None]] = {
     "as Linux 4.18": _linux_4_18,
 }
 LESS = (SYS_ADMIN, BPF, PERFMON)
-# As whom every scene is asked about.
+# As whom every scene is asked about: where everything is missing at once, and where one call is.
 ALWAYS = [("no openat2", ()), ("as Linux 4.18", ()), ("as Linux 4.18", LESS)]
+_ONE = [(name, ()) for name in LACKING if (name, ()) not in ALWAYS]
+ALL = "all" in os.environ.get("MAPSD_LACKING", "")
+
+
+def observers(scene: str) -> list[tuple[str, tuple[int, ...]]]:
+    """Return as whom a scene is asked about: of those that lack one call it is one, with MAPSD_LACKING=all every one."""
+    return [*ALWAYS, *(_ONE if ALL else [_ONE[crc32(scene.encode()) % len(_ONE)]])]
 
 
 def named(lacking: str, capabilities: tuple[int, ...]) -> str:

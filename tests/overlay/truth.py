@@ -28,7 +28,7 @@ def check(scene: Scene, *, inside: bool = False, user: bool = False) -> None:
     wrong += agreement(scene, said)
     for name, numbers in LACKING.items():
         wrong += compare(scene, f"{name}, outside", asked_lacking(pid, numbers), opened)
-    for observer in older.ALWAYS:
+    for observer in older.observers(scene.name):
         wrong += compare(scene, older.named(*observer), older.asked_on(pid, *observer), opened)
     for name, numbers in {"root": (), **LACKING}.items() if inside else ():
         found = within(pid, lambda numbers=numbers: answers(pid, numbers), user=user)
