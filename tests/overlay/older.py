@@ -70,7 +70,7 @@ ALL = "all" in os.environ.get("MAPSD_LACKING", "")
 
 
 def observers(scene: str) -> list[tuple[str, tuple[int, ...]]]:
-    """Return as whom a scene is asked about: of those that lack one call it is one, with MAPSD_LACKING=all every one."""
+    """Return as whom a scene is asked about: of those that lack one call by one, MAPSD_LACKING=all: by all."""
     return [*ALWAYS, *(_ONE if ALL else [_ONE[crc32(scene.encode()) % len(_ONE)]])]
 
 
