@@ -15,7 +15,8 @@ PROGRAM = "qemu-system-x86_64"
 # Without cx16: with it 6.12.95 dies at random at cmpxchg16b in SLUB, under QEMU's emulation.
 _MACHINE = ("-machine", "q35", "-accel", "tcg,tb-size=512", "-cpu", "max,-cx16", "-smp", "1", "-m", "1536",
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-net", "none")
-_COMMAND_LINE = "console=ttyS0 loglevel=4 panic=-1 oops=panic mitigations=off nokaslr"
+# What is slow to emulate is off: page tables of five levels, and guards against a processor's faults.
+_COMMAND_LINE = "console=ttyS0 loglevel=4 panic=-1 oops=panic mitigations=off nokaslr no5lvl"
 
 
 class Booted(NamedTuple):

@@ -23,8 +23,13 @@ def faults(booted: Booted, needs: Mapping[str, str]) -> list[str]:
 
 
 def _failures(booted: Booted) -> list[str]:
-    return [f"{one['scene']}: {one['outcome']}\n{one['why'][-_TAIL:]}" for one in booted.scenes
+    return [f"{one['scene']}: {one['outcome']}\n{_short(one['why'])}" for one in booted.scenes
             if one["outcome"] not in {"passed", "lacking"}]
+
+
+def _short(why: str) -> str:
+    """Return the beginning and the end of what may be said of hundreds of answers."""
+    return why if len(why) <= 2 * _TAIL else f"{why[:_TAIL]}\n…\n{why[-_TAIL:]}"
 
 
 def _not_run(booted: Booted, needs: Mapping[str, str]) -> list[str]:
