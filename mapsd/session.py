@@ -151,16 +151,22 @@ class Session:
         finally:
             beside.close()
 
-    def translate(self, wanted: "Wanted", pid: int | None = None,
-                  among: Sequence[int] | None = None) -> "Translation":
+    def translate(self, wanted: "Wanted", pid: int | None = None, among: Sequence[int] | None = None, *,
+                  walk: bool = True) -> "Translation":
         """Return by which names the processes of a machine open a file that somebody else named.
 
         *wanted* is mapsd.model.translated.OnHost, Inside or Numbered. Asked is one process (*pid*), or one for each
-        mount namespace and root *among* these processes, or among all that can be seen. Raises UsageError (a path that
-        is not absolute) and ParseError; for *pid* also ProcessGone and AccessDenied: others that fail are counted.
+        mount namespace and root *among* these processes, or among all that can be seen. Without *walk* no directory is
+        walked through: only names are tried that follow from what was asked, or that maps shows. Raises UsageError (a
+        path that is not absolute) and ParseError; for *pid* also ProcessGone and AccessDenied: others are counted.
         """
         from mapsd.answer import translation  # noqa: PLC0415  (a lookup needs none of it)
-        asking = translation.Asking(self._live, _searching(), self._root, os.uname().release, time.time())
+        from mapsd.answer.translated import Means  # noqa: PLC0415  (as above)
+        from mapsd.answer.unsearched import Unsearched  # noqa: PLC0415  (as above)
+        from mapsd.resolve.possible import Texts  # noqa: PLC0415  (as above)
+        search = _searching() if walk else lambda _: Unsearched()
+        means = Means(search, Texts())
+        asking = translation.Asking(self._live, means, self._root, os.uname().release, time.time())
         if pid is not None:
             return translation.in_process(wanted, pid, asking)
         return translation.among(wanted, self.pids() if among is None else among, asking)

@@ -17,7 +17,7 @@ from mapsd.views.render import escaped
 from mapsd_api import schemas
 from mapsd_api.answers.outgoing import Outgoing
 from mapsd_api.answers.problems import Problem, as_response, of_failure
-from mapsd_api.routes import containers, events, health, kernel, mappings, overlays, processes
+from mapsd_api.routes import containers, events, health, kernel, mappings, overlays, processes, translation
 from mapsd_api.routes.asked import Daemon, legible
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -33,7 +33,7 @@ def create_app(daemon: Daemon, lifespan: Lifespan | None = None) -> FastAPI:
                    openapi_url="/v1/openapi.json", redirect_slashes=False, lifespan=lifespan)
     app.state.daemon = daemon
     routes = APIRouter(prefix="/v1", dependencies=[Depends(legible)])
-    for module in (processes, containers, mappings, overlays, kernel, events, health):
+    for module in (processes, containers, mappings, overlays, translation, kernel, events, health):
         routes.include_router(module.router)
     app.include_router(routes)
     app.add_middleware(Outgoing)

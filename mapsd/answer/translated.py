@@ -6,7 +6,7 @@ Where the file lies in layers only proposes names. What a name opens is found ou
 from mapsd.answer.name import decided, leads_alike, lies_on
 from mapsd.answer.name import is_steady as is_unwritten
 from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
-from mapsd.answer.wanted import Found, Plain, sought
+from mapsd.answer.wanted import Found, Looking, Plain, sought
 from mapsd.errors import AccessDenied, ParseError
 from mapsd.light import TYPE_CHECKING, Callable, Iterator, NamedTuple
 from mapsd.model import Absent, Backing, FileFacts, Mount, Refused, Skipped
@@ -17,9 +17,10 @@ from mapsd.resolve.hiding import Sought, Verdict, verdict
 from mapsd.resolve.layerfile import backing_of
 from mapsd.resolve.opened import missing
 from mapsd.resolve.overlays import Overlay, build
+from mapsd.resolve.possible import Texts
 from mapsd.resolve.scene import Scene, same_file
 from mapsd.resolve.sought import Lead, Seeker, Spot
-from mapsd.resolve.stacks import stacks, user_paths, view
+from mapsd.resolve.stacks import user_paths, view
 
 if TYPE_CHECKING:
     from mapsd.sources import Layers, Observed, Search, Source
@@ -31,23 +32,30 @@ _UNSTEADY = Skipped("mounts", "the process's mounts or root changed each time th
 _SEEN = frozenset({"visible", "metadata"})
 
 
-def translated(pid: int, wanted: Wanted, source: "Source", search: "Callable[[Layers], Search]") -> View:
-    """Return the names by which a process opens, or would open, a file; *search* walks through directories.
+class Means(NamedTuple):
+    """What all processes of one question share: what walks through directories, and what the texts of layers name."""
+
+    search: "Callable[[Layers], Search]"
+    texts: Texts
+
+
+def translated(pid: int, wanted: Wanted, source: "Source", means: Means) -> View:
+    """Return the names by which a process opens, or would open, a file.
 
     Raises ProcessGone, AccessDenied, NoHost, ParseError.
     """
     seen = source(pid, None)
     try:
-        return _translated(seen, wanted, search)
+        return _translated(seen, wanted, means)
     finally:
         seen.close()
 
 
-def _translated(seen: "Observed", wanted: Wanted, search: "Callable[[Layers], Search]") -> View:
+def _translated(seen: "Observed", wanted: Wanted, means: Means) -> View:
     before = read(seen.process)
     for _ in range(ATTEMPTS):
         demand_alive(seen.process, before)
-        found = _answer(seen, before, wanted, search)
+        found = _answer(seen, before, wanted, means)
         after = read(seen.process)
         if after == before:
             return found
@@ -57,7 +65,7 @@ def _translated(seen: "Observed", wanted: Wanted, search: "Callable[[Layers], Se
     return found._replace(names=names, skipped=(*found.skipped, _UNSTEADY))
 
 
-def _answer(seen: "Observed", reading: Reading, wanted: Wanted, search: "Callable[[Layers], Search]") -> View:
+def _answer(seen: "Observed", reading: Reading, wanted: Wanted, means: Means) -> View:
     root = seen.process.named(b"/")
     if isinstance(root, Refused):
         raise AccessDenied(f"{seen.process.pid}: root", root.needs or "CAP_SYS_PTRACE")
@@ -65,8 +73,8 @@ def _answer(seen: "Observed", reading: Reading, wanted: Wanted, search: "Callabl
     try:
         here = scene(seen, reading, attempt.machine)
         mounts = view(here)
-        found = sought(wanted, stacks(mounts, here), mounts, here, search(attempt.machine),
-                       lambda numbers: _mapped(seen, numbers))
+        looking = Looking(means.search(attempt.machine), means.texts, lambda numbers: _mapped(seen, numbers))
+        found = sought(wanted, mounts, here, looking)
         names = tuple(dict.fromkeys(_Names(seen, here, mounts, found.seeker).all(found)))
     finally:
         attempt.close()

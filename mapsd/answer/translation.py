@@ -1,22 +1,22 @@
 """One process for each mount namespace and root, asked for the names of a file: the others see the same ones."""
 
-from mapsd.answer.translated import translated
+from mapsd.answer.translated import Means, translated
 from mapsd.errors import AccessDenied, ProcessGone, UsageError
 from mapsd.light import TYPE_CHECKING, Callable, Hashable, NamedTuple, Sequence
 from mapsd.model.translated import Numbered, Translation, View, Wanted
 
 if TYPE_CHECKING:
-    from mapsd.sources import Layers, Search, Source
+    from mapsd.sources import Source
 
 
 class Asking(NamedTuple):
-    """Whom is asked: what opens a process, what walks through directories, and what is equal for one root.
+    """Whom is asked: what opens a process, what all of them share, and what is equal for one root.
 
     *release* is the kernel's, *now* the time in seconds since the epoch.
     """
 
     source: "Source"
-    search: "Callable[[Layers], Search]"
+    means: Means
     root: Callable[[int], Hashable]
     release: str
     now: float
@@ -25,15 +25,12 @@ class Asking(NamedTuple):
 def in_process(wanted: Wanted, pid: int, asking: Asking) -> Translation:
     """Return the names of a file in one process. Raises UsageError, ProcessGone, AccessDenied, NoHost, ParseError."""
     demand_absolute(wanted)
-    found = translated(pid, wanted, asking.source, asking.search)
+    found = translated(pid, wanted, asking.source, asking.means)
     return Translation(wanted, asking.release, asking.now, (found,), problem=found.problem)
 
 
 def among(wanted: Wanted, pids: Sequence[int], asking: Asking) -> Translation:
-    """Return the names of a file for each root that one of several processes has.
-
-    Those that know nothing of the file are left out. Raises UsageError, NoHost, ParseError.
-    """
+    """Return the names of a file for each root that some processes have. Raises UsageError, NoHost, ParseError."""
     demand_absolute(wanted)
     roots, gone, denied = _roots(pids, asking.root)
     answers: list[View] = []
@@ -42,8 +39,7 @@ def among(wanted: Wanted, pids: Sequence[int], asking: Asking) -> Translation:
         gone, denied = gone + more_gone, denied + more_denied
         if found is not None:
             answers.append(found)
-    told = tuple(one for one in answers if one.names or one.skipped)
-    return Translation(wanted, asking.release, asking.now, told, gone, denied,
+    return Translation(wanted, asking.release, asking.now, tuple(answers), gone, denied,
                        next((one.problem for one in answers if one.problem), ""))
 
 
@@ -73,7 +69,7 @@ def _first(wanted: Wanted, pids: list[int], asking: Asking) -> tuple[View | None
     for place, pid in enumerate(pids):
         try:
             root = asking.root(pid)
-            found = translated(pid, wanted, asking.source, asking.search)
+            found = translated(pid, wanted, asking.source, asking.means)
             if asking.root(pid) == root:
                 return found._replace(pids=tuple(pids[place:])), gone, denied
             gone += 1

@@ -6,9 +6,10 @@ from mapsd.model import Found as Seen
 from mapsd.model.translated import Inside, Numbered, OnHost, Wanted
 from mapsd.resolve.mounts import inside, join
 from mapsd.resolve.overlays import OVERLAY
+from mapsd.resolve.possible import Texts, may_hold
 from mapsd.resolve.scene import Scene
 from mapsd.resolve.sought import Seeker, Spot
-from mapsd.resolve.stacks import Stack, place_of, user_paths
+from mapsd.resolve.stacks import Stack, place_of, stacks, user_paths
 
 if TYPE_CHECKING:
     from mapsd.sources import Search
@@ -19,6 +20,18 @@ _KINDS = {"symlink": "a symbolic link: ask for the file that it leads to", "dire
 _OTHER_LINKS = "the file has other hard links, whose names are not known"
 # Directories of these are not walked through: the kernel's own, and those that a server gives.
 _UNSEARCHED = (b"proc", b"sysfs", b"cgroup", b"fuse", b"nfs", b"cifs", b"smb", b"9p", b"ceph", b"afs", b"autofs")
+
+
+class Looking(NamedTuple):
+    """How one process is looked for a file.
+
+    *search* walks through directories, *texts* knows what those of layers name, and *mapped* proposes names for
+    numbers.
+    """
+
+    search: "Search"
+    texts: Texts
+    mapped: Callable[[Numbered], Sequence[bytes]]
 
 
 class Plain(NamedTuple):
@@ -43,25 +56,24 @@ class Found(NamedTuple):
     problem: str = ""
 
 
-def sought(wanted: Wanted, stacks: tuple[Stack, ...], mounts: tuple[Mount, ...], scene: Scene, search: "Search",
-           mapped: Callable[[Numbered], Sequence[bytes]]) -> Found:
-    """Return where in a process's view what is wanted lies; *mapped* proposes names for numbers."""
-    asked = _Sought(stacks, mounts, scene, search)
+def sought(wanted: Wanted, mounts: tuple[Mount, ...], scene: Scene, asking: Looking) -> Found:
+    """Return where in a process's view what is wanted lies."""
+    asked = _Sought(mounts, scene, asking)
     match wanted:
         case OnHost(path):
             return asked.on_host(path)
         case Inside(path):
-            return Found(asked.seeker, tuple(asked.seeker.inside(path, stacks)))
+            return Found(asked.seeker, tuple(asked.seeker.inside(path, stacks(mounts, scene))))
         case Numbered():
-            return asked.numbered(wanted, mapped(wanted))
+            return asked.numbered(wanted)
 
 
 class _Sought:
     """Where one process is looked for files."""
 
-    def __init__(self, stacks: tuple[Stack, ...], mounts: tuple[Mount, ...], scene: Scene, search: "Search") -> None:
-        self._stacks, self._mounts, self._scene, self._search = stacks, mounts, scene, search
-        self.seeker = Seeker(scene, search)
+    def __init__(self, mounts: tuple[Mount, ...], scene: Scene, asking: Looking) -> None:
+        self._mounts, self._scene, self._asking, self._search = mounts, scene, asking, asking.search
+        self.seeker = Seeker(scene, asking.search)
 
     def on_host(self, path: bytes) -> Found:
         """Return where the file at a path of the observer's lies."""
@@ -75,26 +87,29 @@ class _Sought:
             if len({one.inner for one in plain}) < facts.nlink and any(
                     mount.device == place[0].device for mount in self._mounts):
                 self.seeker.skip(f"the filesystem {place[0].device}", _OTHER_LINKS, "")
-        return Found(self.seeker, tuple(self.seeker.at(facts, self._stacks)), plain)
+        possible = stacks(self._mounts, self._scene,
+                          lambda mount: may_hold(mount, facts, self._scene, self._asking.texts))
+        return Found(self.seeker, tuple(self.seeker.at(facts, possible)), plain)
 
     def _links(self, facts: FileFacts, mount: Mount) -> Iterator[Plain]:
         for one in self._on_mounts(mount.device, facts.inode):
             if one.facts.st_dev == facts.st_dev and one.facts.handle == facts.handle:
                 yield one
 
-    def numbered(self, wanted: Numbered, mapped: Sequence[bytes]) -> Found:
+    def numbered(self, wanted: Numbered) -> Found:
         """Return the files that the kernel calls by these numbers."""
         device, inode = wanted
-        found = self.seeker.numbered(inode, self._stacks, device)
+        every = stacks(self._mounts, self._scene)
+        found = self.seeker.numbered(inode, every, device)
         spots = tuple(spot for spot in found if spot.facts.inode == inode)
         known = any(mount.device == device for mount in (*self._mounts, *self._scene.host.all))
-        own = tuple(path for stack in self._stacks if stack.mounted and stack.overlay.mount.device == device
+        own = tuple(path for stack in every if stack.mounted and stack.overlay.mount.device == device
                     for path in self._own(stack, inode))
         if not known and not spots:
             # What stat(2) says of an overlay whose layers are on several filesystems: fs/overlayfs/inode.c.
-            own = tuple(path for stack in self._stacks if stack.mounted
+            own = tuple(path for stack in every if stack.mounted
                         for path in self._own(stack, inode, device))
-        named = list(self._named(wanted, mapped))
+        named = list(self._named(wanted, self._asking.mapped(wanted)))
         own += tuple(path for path, mount, _ in named if mount.fs_type == OVERLAY)
         plain = [Plain(device, mount.fs_type, place, facts) for path, mount, facts in named
                  if mount.fs_type != OVERLAY and (place := inside(mount, path)) is not None]

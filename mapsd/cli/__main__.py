@@ -26,8 +26,8 @@ COMMANDS = {
 ITSELF = Command(
     "", "COMMAND …", "",
     (Option(("--version",), "the version"),
-     Option(("--socket",), "ask the daemon at this Unix socket: lookup, explain, fds, layers, which, containers, "
-            "doctor", "FILE"),
+     Option(("--socket",), "ask the daemon at this Unix socket: lookup, explain, fds, layers, which, translate, "
+            "containers, doctor", "FILE"),
      Option(("--url",), "the same by http://HOST:PORT or https://HOST:PORT", "URL"),
      Option(("--token-file",), "with --url, a file with the token, which only you may read", "FILE"),
      Option(("--ca-file",), "with https, the certificates that are trusted instead of the system's", "FILE"),

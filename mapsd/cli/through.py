@@ -12,8 +12,8 @@ from mapsd.light import Callable
 from mapsd.remote import RemoteSession, UnixSocket, at_url
 from mapsd.remote.endpoint import Endpoint
 
-READING = ("lookup", "explain", "fds", "layers", "which", "containers", "doctor")
-_ONE_PROCESS = ("explain", "which")  # what comes after the PID is no further one
+READING = ("lookup", "explain", "fds", "layers", "which", "translate", "containers", "doctor")
+_ONE_PROCESS = ("explain", "which", "translate")  # what comes after the PID is no further one
 _OF_URLS = ("token-file", "ca-file", "cert-file", "key-file")
 Ended = tuple[int, list[str]]
 

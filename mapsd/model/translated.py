@@ -96,7 +96,7 @@ class View(NamedTuple):
 
 
 class Translation(NamedTuple):
-    """What is seen of a file by those that see it, or may.
+    """What is seen of a file by those who were asked.
 
     Of the processes that were to be asked *gone* exited meanwhile and *denied* may not be looked at.
     """
@@ -108,3 +108,8 @@ class Translation(NamedTuple):
     gone: int = 0
     denied: int = 0
     problem: str = ""
+
+    @property
+    def processes(self) -> tuple[ProcessFacts, ...]:
+        """Return who was asked, one for each mount namespace and root."""
+        return tuple(view.process for view in self.views)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mapsd.model.diagnosis import Diagnosis
     from mapsd.model.layers import ProcessLayers, Which
     from mapsd.model.open import OpenAnswer
+    from mapsd.model.translated import Translation, Wanted
     from mapsd.remote.decode.explanation import Explained
 
 PATIENCE = 10.0  # seconds in which a daemon that is busy is asked again
@@ -101,6 +102,17 @@ class RemoteSession:
         from mapsd.remote.decode.named import which  # noqa: PLC0415  (as above)
         return self._of(pid, "which", [_path(path)], which, thread)
 
+    def translate(self, wanted: "Wanted", pid: int | None = None) -> "Translation":
+        """Return by which names a process, or all that the daemon shows us, open a file that somebody else named.
+
+        Raises UsageError (a path that is not absolute); for *pid* also NotShown, ProcessGone and AccessDenied.
+        """
+        from mapsd.remote.decode.translated import translation  # noqa: PLC0415  (as above)
+        if pid is not None:
+            return self._of(pid, "translate", _sought(wanted), translation)
+        asked = Question("/v1/translate")
+        return self._read(asked, self._asked(asked, _sought(wanted)).body, translation)
+
     def doctor(self) -> "Diagnosis":
         """Return what the daemon's machine and its privileges let it establish."""
         from mapsd.remote.decode.diagnosis import diagnosis  # noqa: PLC0415  (as above)
@@ -159,12 +171,24 @@ def _meant(wanted: int | bytes) -> tuple[str, str]:
     return ("address", f"{wanted:#x}") if isinstance(wanted, int) else _path(wanted)
 
 
-def _path(path: bytes) -> tuple[str, str]:
+def _sought(wanted: "Wanted") -> Query:
+    """Return a file that is meant as a query has it."""
+    from mapsd.model.translated import Inside, OnHost  # noqa: PLC0415  (as above)
+    match wanted:
+        case OnHost(path):
+            return [_path(path)]
+        case Inside(path):
+            return [_path(path, "inside")]
+        case _:
+            return [("device", str(wanted.device)), ("inode", str(wanted.inode))]
+
+
+def _path(path: bytes, name: str = "path") -> tuple[str, str]:
     """Return a path as a query has it: text, or exact bytes where it is no harmless text."""
     text = path.decode("utf-8", "replace")
     if text.encode() == path and text.isprintable():
-        return "path", text
-    return "path_base64", b64encode(path).decode("ascii")
+        return name, text
+    return f"{name}_base64", b64encode(path).decode("ascii")
 
 
 def _pid(line: Fields) -> int:

@@ -1,6 +1,6 @@
 """The overlays that a process has a name in: those that are mounted, and those that are a layer of these."""
 
-from mapsd.light import Iterator, NamedTuple
+from mapsd.light import Callable, Iterator, NamedTuple
 from mapsd.model import DeviceId, FileFacts, Layer, LayerDir, Mount
 from mapsd.ports import InRoot
 from mapsd.resolve.layout import root_mount
@@ -41,9 +41,11 @@ def _root_elsewhere(scene: Scene, mount_id: int) -> Mount | None:
     return None if mount is None or path is None else mount._replace(root=b"/" + path, mount_point=b"/")
 
 
-def stacks(mounts: tuple[Mount, ...], scene: Scene) -> tuple[Stack, ...]:
-    """Return the overlays, each once; the depth of a stack is 2 (FILESYSTEM_MAX_STACK_DEPTH)."""
+def stacks(mounts: tuple[Mount, ...], scene: Scene, wanted: Callable[[Mount], bool] = lambda _: True) -> tuple[
+        Stack, ...]:
+    """Return the overlays that are *wanted*, each once; the depth of a stack is 2 (FILESYSTEM_MAX_STACK_DEPTH)."""
     mounted = {mount.device: mount for mount in reversed(mounts) if mount.fs_type == OVERLAY}
+    mounted = {device: mount for device, mount in mounted.items() if wanted(mount)}
     overlays = {device: build(mount, scene) for device, mount in mounted.items()}
     outer: dict[DeviceId, list[Outer]] = {device: [] for device in overlays}
     for overlay in tuple(overlays.values()):

@@ -85,10 +85,12 @@ OF_PROCESS = {  # operation: requests, each a method, what follows the pid, head
     "list_layers": [("GET", "/layers")],
     "list_open_files": [("GET", "/fds"), ("GET", "/fds?proof=page-frame"), ("GET", "/fds?container=true")],
     "which_file": [("GET", "/which?path=/etc/passwd"), ("GET", "/which?path=/nowhere")],
+    "translate_in_process": [("GET", "/translate?path=/etc/passwd"), ("GET", "/translate?inside=/nowhere"),
+                             ("GET", "/translate?device=0:1&inode=2")],
     "locate_addresses": [("POST", "/addresses", "Content-Type: application/json", '{"addresses": ["0x1000"]}')],
 }
-OF_NONE = {"list_processes", "list_containers", "examine_kernel", "stream_events", "show_health", "show_readiness",
-           "show_metrics"}
+OF_NONE = {"list_processes", "list_containers", "translate_everywhere", "examine_kernel", "stream_events",
+           "show_health", "show_readiness", "show_metrics"}
 
 
 class Asker:
@@ -271,6 +273,45 @@ def test_containers_are_listed_with_what_the_asker_may_see_of_them(asker, askers
         sees if isinstance(sees, bool) else kernel_lets(sees, pid)))
     if sees is False:
         assert (found["containers"], found["skipped"], found["denied"]) == ([], [], 0)
+
+
+SOUGHT = ["path=/etc/passwd", "path=/not/there", "inside=/etc/passwd", "device=0:1&inode=2"]
+
+
+@pytest.mark.parametrize("asker", ASKERS)
+@pytest.mark.parametrize("sought", SOUGHT)
+def test_names_of_a_file_are_told_of_whom_the_asker_may_see_alone(asker, sought, askers, targets, expected):
+    status, _, body = parts(askers[asker].ask("GET", f"/v1/translate?{sought}"))
+    assert status == 200
+    views = json.loads(body)["views"]
+    told = {pid for view in views for pid in view["pids"]}
+    assert all(view["process"]["pid"] in view["pids"] for view in views)
+    alive = {name: pid for name, pid in targets.items() if name != "ended"}
+    assert {name for name, pid in alive.items() if pid in told} == {name for name in alive if expected[asker, name]}
+    if ASKERS[asker].sees is False:
+        assert views == []
+
+
+def test_no_name_is_found_out_that_the_asker_did_not_know(daemon, askers, targets, tmp_path):
+    del daemon
+    for above in (tmp_path, *tmp_path.parents[:2]):
+        above.chmod(0o755)
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / "secret").write_text("text")
+    os.link(closed / "secret", closed / "another")
+    os.link(closed / "secret", tmp_path / "known")
+    closed.chmod(0o700)
+    seen = os.stat(closed / "secret")
+    numbers = f"device={os.major(seen.st_dev)}:{os.minor(seen.st_dev)}&inode={seen.st_ino}"
+    for pid in (targets["own"],):
+        for sought in (numbers, f"path={tmp_path}/known"):
+            for route in (f"/v1/processes/{pid}/translate", "/v1/translate"):
+                said = askers["the user"].ask("GET", f"{route}?{sought}")
+                assert parts(said)[0] == 200
+                assert not [word for word in (b"secret", b"another") if word in said], (route, sought)
+    root = askers["root"].ask("GET", f"/v1/processes/{targets['own']}/translate?path={tmp_path}/known")
+    assert b"known" in root
 
 
 @pytest.mark.parametrize("asker", ASKERS)

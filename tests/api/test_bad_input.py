@@ -45,6 +45,13 @@ TARGETS = {
         "": 400, "path=": 400, "path=x": 400, "path=/%00": 400, "path=/etc%00x": 400, "path=/%ff": 400,
         "path=/%ed%a0%80": 400, "path=/%c0%af": 400, "path_base64=%%%": 400, "path_base64=L2V0Yw": 400,
         "path_base64=L2V0YwB4": 400, "path_base64=/w==": 400, "path=/&path_base64=Lw==": 400, "path=/&thread=1": 404},
+    f"{OF_US}/translate": {
+        "": 400, "path=x": 400, "path=": 400, "path=/%00": 400, "path=%ff": 400, "path_base64=!": 400, "inside=x": 400,
+        "inside=/&path=/": 400, "path=/&path_base64=Lw==": 400, "device=1:2": 400, "inode=2": 400,
+        "device=fe:00&inode=2": 400, "device=1:2&inode=-1": 400, "device=1:2&inode=18446744073709551616": 400,
+        "device=4294967296:0&inode=2": 400, "device=1:2&inode=2&path=/": 400, "device=%00&inode=2": 400, "x=1": 400,
+        "path=/etc/passwd&thread=1": 400},
+    "/v1/translate": {"": 400, "path=x": 400, "pid=1&path=/": 400, "inside=/%00": 400, "limit=1&path=/": 400},
     "/v1/events": {"pid=0": 400, "pid=x": 400, "pid=%00": 400, "x=1": 400,
                    "&".join(f"pid={pid}" for pid in range(1, 10)): 400},
     "/v1/kernel": {"%ff": 400}, "/v1/healthz": {"%ff": 400}, "/v1/readyz": {"%ff": 400}, "/v1/metrics": {"%ff": 400},

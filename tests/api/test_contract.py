@@ -125,6 +125,9 @@ def _about(case: Case, pid: int, address: str) -> None:
         case.path_parameters[name] = real[name]
     query = case.query or {}
     query.pop("thread", None)
+    if case.operation.path.endswith("/translate"):
+        # That one of three is needed is not in the document.
+        case.query = query = {"path": str(query.get("path", ""))}
     if isinstance(query.get("path"), str):
         query["path"] = "/" + query["path"]
         query.pop("path_base64", None)

@@ -28,6 +28,8 @@ OPERATIONS = {
     "list_layers": "get /v1/processes/{pid}/layers",
     "list_open_files": "get /v1/processes/{pid}/fds",
     "which_file": "get /v1/processes/{pid}/which",
+    "translate_in_process": "get /v1/processes/{pid}/translate",
+    "translate_everywhere": "get /v1/translate",
     "locate_addresses": "post /v1/processes/{pid}/addresses",
     "examine_kernel": "get /v1/kernel",
     "stream_events": "get /v1/events",

@@ -27,6 +27,7 @@ from mapsd_api.schemas import (
     parts,
     problem,
     process,
+    translation,
     which,
     words,
 )
@@ -49,6 +50,7 @@ __all__ = ["lab", "mapper"]
 WEIRD = [b"back\\slash", b"\x1b[31mred", b"\xff\xfe", "\u4e2d\u6587 blank".encode(), b"new\nline"]
 PUBLISHED = {"lookup": schemas.Mappings, "explain": schemas.Explanation, "layers": schemas.Layers,
              "fds": schemas.OpenFiles, "which": schemas.Which, "containers": schemas.Containers,
+             "translate": schemas.Translation,
              "doctor": schemas.Diagnosis}
 REQUESTS = {schemas.AddressesAsked}
 
@@ -56,7 +58,7 @@ REQUESTS = {schemas.AddressesAsked}
 def every_model() -> list[type[BaseModel]]:
     """Return every model that is a part of a request or an answer."""
     modules = (addresses, containers, events, explanations, health, layers, machine, mapping, opened, parts, problem,
-               process, which)
+               process, translation, which)
     found = {value for module in modules for value in vars(module).values()
              if isinstance(value, type) and issubclass(value, Model)}
     return sorted((one for one in found if one.model_fields and one.__name__ not in {"OfProcess", "OfEvent", "Tried"}),
@@ -137,6 +139,9 @@ PARTS = {
     "which": {"process": process.Process, "mount": parts.Mount, "layer": parts.Layer, "descent": which.Descent,
               "place": which.LayerPlace, "met": which.Entry, "file": parts.LayerFile, "entry": which.EntryFile},
     "containers": {"container": containers.RunningContainer, "layer": containers.ImageLayer},
+    "translate": {"process": process.Process, "mount": parts.Mount, "layer": parts.Layer, "place": which.LayerPlace,
+                  "file": parts.LayerFile, "entry": which.EntryFile, "hider": translation.NameHider,
+                  "name": translation.FileName, "view": translation.ProcessView},
     "doctor": {"finding": machine.ProofFinding},
 }
 ROWS = [(name, part, model) for name, of in PARTS.items() for part, model in of.items()]

@@ -1,6 +1,7 @@
 """Who sees what of an answer: the kernel is asked before and after; what is gone, forbidden or swapped is absent."""
 
 from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 import pytest
 
@@ -174,3 +175,55 @@ def test_a_user_has_a_name_only_where_our_user_database_is_that_of_the_processes
     assert [row["user"] for row in rows] == ["root", None]
     unknown = Roster(served(Kernel()), list, ours=True).as_object(process._replace(uid=4_000_000_000), {"current": 1})
     assert (unknown["user"], unknown["states"]) == (None, {"current": 1})
+
+
+class Several(NamedTuple):
+    """What was answered about several processes."""
+
+    processes: tuple[ProcessFacts, ...]
+
+
+def together(kernel: Kernel, *pids: int, fails: Exception | None = None) -> tuple[Several, frozenset[int]]:
+    def question(_: object, asked: Sequence[int]) -> Several:
+        found = Several(tuple(kernel.who(pid) for pid in asked))
+        kernel.after()
+        if fails is not None:
+            raise fails
+        return found
+    return served(kernel).together(USER, "operation", pids, question, "key")
+
+
+def test_of_several_only_those_are_asked_and_told_of_that_may_be_seen():
+    kernel = Kernel(7, 8, 9)
+    kernel.seen = {7, 9}
+    found, seen = together(kernel, 7, 8, 9)
+    assert [process.pid for process in found.processes] == [7, 9]
+    assert seen == {7, 9}
+    assert [(look.pid, look.outcome) for look in kernel.looks] == [(7, "answered"), (9, "answered")]
+
+
+@pytest.mark.parametrize("becomes", ["hidden", "another", "nothing"])
+def test_of_several_those_that_were_another_one_meanwhile_are_not_told_of(becomes):
+    kernel = Kernel(7, 8)
+    kernel.after = {"hidden": lambda: kernel.seen.discard(8), "another": lambda: kernel.swap(8),
+                    "nothing": lambda: kernel.processes.pop(8)}[becomes]
+    _, seen = together(kernel, 7, 8)
+    assert seen == {7}
+    assert [(look.pid, look.process is not None, look.outcome) for look in kernel.looks] == [
+        (7, True, "answered"), (8, False, "absent")]
+
+
+@pytest.mark.parametrize(("failure", "kind"), [
+    (UsageError("why"), "invalid"), (ParseError("maps", b"a secret", "why"), "internal"),
+    (OSError(24, "Too many open files"), "busy")])
+def test_a_failure_of_several_tells_nothing_of_any(failure, kind):
+    with pytest.raises(Problem) as raised:
+        together(Kernel(7), 7, fails=failure)
+    assert raised.value.kind == kind
+    assert "secret" not in str(as_object(raised.value))
+
+
+def test_whoever_may_see_other_processes_shares_no_answer():
+    kernel = Kernel(7, 8)
+    assert together(kernel, 7)[1] == {7}
+    assert together(kernel, 7, 8)[1] == {7, 8}

@@ -49,9 +49,10 @@ PRINTED = [
     "lookup --help", "lookup", "lookup --state fine PID", "explain PID START", "explain PID START --json",
     "explain PID START 0x0", "explain PID 0x0", "explain PID 0x0 --json", "explain PID EXE --proof lookup",
     "explain PID", "fds PID", "fds PID PID", "fds PID --json", "fds PID --ndjson --proof lookup", "fds x/y",
-    "containers now", "containers --help", "layers PID", "layers PID --json", "which PID /bin/sh",
-    "which PID /bin/sh --json", "which PID /nothing/at/all",
-    "which PID /nothing/at/all --json", "which PID bin", "doctor --help"]
+    "containers now", "containers --help",
+    "layers PID", "layers PID --json", "which PID /bin/sh", "which PID /bin/sh --json", "which PID /nothing/at/all",
+    "which PID /nothing/at/all --json", "which PID bin", "translate PID EXE", "translate PID EXE --json",
+    "translate PID 10:12 5", "translate PID bin", "translate --help", "doctor --help"]
 
 
 @pytest.mark.parametrize("words", PRINTED)

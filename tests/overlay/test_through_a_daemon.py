@@ -24,7 +24,8 @@ FORMS = ["lookup PID", "lookup PID --output-all --raw", "lookup PID --files --ou
          "lookup PID --format=proc", "lookup PID --overlay-only --state copied-up,deleted,unknown",
          "lookup PID --proof bpf", "lookup PID ADDRESS --json", "explain PID ADDRESS PATH",
          "explain PID ADDRESS PATH --json", "fds PID", "fds PID --json", "layers PID", "layers PID --json",
-         "which PID PATH", "which PID PATH --json"]
+         "which PID PATH", "which PID PATH --json", "translate PID FILE", "translate PID FILE --json",
+         "translate PID --inside /round/write-s"]
 
 
 @contextmanager
@@ -68,7 +69,8 @@ def is_told_the_same(local: tuple[int, bytes, bytes], remote: tuple[int, bytes, 
 def differences(scene: Scene, socket: str) -> list[str]:
     """Return the commands that print something else through a daemon, but for the time and the numbers of frames."""
     claim = next(one for one in scene.claims if one.state == "copied-up")
-    named = {"PID": scene.target.pid, "ADDRESS": hex(claim.address), "PATH": claim.path}
+    named = {"PID": scene.target.pid, "ADDRESS": hex(claim.address), "PATH": claim.path,
+             "FILE": claim.where()}
     asked = [[named.get(word, word) for word in form.split()] for form in FORMS]
     return [" ".join(map(str, words)) for words in asked
             if not is_told_the_same(run(*words), run("--socket", socket, *words))]

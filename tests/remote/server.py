@@ -15,9 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import mapsd
 from mapsd.errors import AccessDenied, MapsdError, ProcessGone
+from mapsd.model import DeviceId
+from mapsd.model.translated import Inside, Numbered, OnHost, Wanted
 from mapsd.views import containers, doctor, openfiles, overlayjson, render, selection
 from mapsd.views.explanation import is_meant
 from mapsd.views.explanation.object import as_object
+from mapsd.views.translationjson import translation_object
 
 JSON, NDJSON, PROBLEM = "application/json", "application/x-ndjson", "application/problem+json"
 Query = dict[str, list[str]]
@@ -80,7 +83,20 @@ def _answered(words: list[str], query: Query) -> Said:
             case ["processes", pid, "which"]:
                 path = one["path"].encode() if "path" in one else base64.b64decode(one["path_base64"])
                 return _json(overlayjson.which_object(session.which(int(pid), path, thread)))
+            case ["processes", pid, "translate"]:
+                return _json(translation_object(session.translate(_sought(one), int(pid))))
+            case ["translate"]:
+                return _json(translation_object(session.translate(_sought(one))))
     return problem("no-route", 404)
+
+
+def _sought(one: dict[str, str]) -> Wanted:
+    if "device" in one:
+        major, _, minor = one["device"].partition(":")
+        return Numbered(DeviceId(int(major), int(minor)), int(one["inode"]))
+    kind = Inside if "inside" in one or "inside_base64" in one else OnHost
+    name = "inside" if kind is Inside else "path"
+    return kind(one[name].encode() if name in one else base64.b64decode(one[f"{name}_base64"]))
 
 
 def _json(found: dict) -> Said:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from mapsd.cli import doctor, layers, lookup, view, which
+from mapsd.cli import doctor, layers, lookup, translate, view, which
 from mapsd.cli.arguments import parse
 from mapsd.cli.terminal import Terminal
 from mapsd.remote.decode import parts
@@ -17,10 +17,12 @@ from mapsd.remote.decode.mappings import process_answer
 from mapsd.remote.decode.named import which as opened_by
 from mapsd.remote.decode.openfiles import open_answer
 from mapsd.remote.decode.overlays import process_layers
+from mapsd.remote.decode.translated import translation
 from mapsd.views import doctor as diagnosed
 from mapsd.views import openfiles, overlayjson, render
 from mapsd.views.explanation import explain, lines
 from mapsd.views.explanation.object import as_object
+from mapsd.views.translationjson import translation_object
 from tests import test_explanation
 from tests.cli.answers import answer as of_any_bytes
 from tests.remote import values
@@ -69,6 +71,14 @@ def test_what_a_name_opens_prints_the_same(answer, words):
     asked = parse(["1", "/", *words], which.COMMAND)
     assert which.run(asked, lambda *_: found) == which.run(asked, lambda *_: answer)
     assert found.failure == answer.failure
+
+
+@given(values.translations, st.sampled_from([[], ["--json"]]))
+def test_the_names_of_a_file_print_the_same(answer, words):
+    found = wired(answer, translation_object, translation)
+    asked = parse(["1", "/", *words], translate.COMMAND)
+    assert translate.run(asked, lambda *_: found) == translate.run(asked, lambda *_: answer)
+    assert found.wanted == answer.wanted
 
 
 @given(values.diagnoses)

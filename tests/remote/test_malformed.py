@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapsd.cli import doctor, layers, lookup, view, which
+from mapsd.cli import doctor, layers, lookup, translate, view, which
 from mapsd.cli.arguments import parse
 from mapsd.cli.terminal import Terminal
 from mapsd.remote.decode.diagnosis import diagnosis
@@ -17,12 +17,15 @@ from mapsd.remote.decode.mappings import process_answer
 from mapsd.remote.decode.named import which as opened_by
 from mapsd.remote.decode.openfiles import open_answer
 from mapsd.remote.decode.overlays import process_layers
+from mapsd.remote.decode.translated import translation
 from mapsd.views import doctor as diagnosed
 from mapsd.views import openfiles, overlayjson, render
 from mapsd.views.explanation import lines
 from mapsd.views.explanation.object import as_object
+from mapsd.views.translationjson import translation_object
 from tests.cli.answers import CONTROL, answer
 from tests.cli.test_layers import overlay, process
+from tests.cli.test_translate import MADE
 from tests.cli.test_which import COMPOSED
 from tests.remote import values
 
@@ -43,6 +46,11 @@ def named(found):
         yield from which.run(parse(words, which.COMMAND), lambda *_: found)[1]
 
 
+def translated(found):
+    for words in (["1", "/"], ["1", "/", "--json"]):
+        yield from translate.run(parse(words, translate.COMMAND), lambda *_: found)[1]
+
+
 ANSWERS: dict[str, tuple[dict, Callable, Callable]] = {
     "lookup": (render.as_json(answer(b"/a\\b")), process_answer, looked_up),
     "explain": (as_object(answer(b"/lib")._replace(mappings=answer(b"/lib").mappings[:1])), explained,
@@ -51,6 +59,7 @@ ANSWERS: dict[str, tuple[dict, Callable, Callable]] = {
     "fds": (openfiles.as_object(values.open_answer()), open_answer, openfiles.table),
     "layers": (overlayjson.layers_object(process(overlay(b"x", overlay()))), process_layers, layered),
     "which": (overlayjson.which_object(COMPOSED["a file"]), opened_by, named),
+    "translate": (translation_object(MADE), translation, translated),
     "doctor": (diagnosed.as_json(values.diagnosis()), diagnosis, lambda found: map(render.printable,
                                                                                   doctor.table(found)))}
 JSON = {kind: json.dumps(whole) for kind, (whole, _, _) in ANSWERS.items()}

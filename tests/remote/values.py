@@ -33,7 +33,8 @@ from mapsd.model.layers import (
     Winner,
 )
 from mapsd.model.open import DATA, FdInfo, OpenAnswer, OpenFile
-from mapsd.remote.decode import mappings, openfiles
+from mapsd.model.translated import Hider, Inside, Name, Numbered, OnHost, Translation, View
+from mapsd.remote.decode import mappings, openfiles, translated
 from mapsd.remote.decode import named as opened_by
 from mapsd.views.render import CONFIDENCE
 from tests.cli.answers import NAMES, STATES
@@ -143,6 +144,17 @@ lost_names = built(
     Which, *common, built(Way, names, st.just(Absent()) | built(Refused, texts), names, links), maybe(mounts),
     maybe(names), maybe(names), st.none(), descents, skipped)
 whiches = found_names | lost_names
+
+paths = names.map(lambda name: b"/" + name)
+hiders = built(Hider, st.sampled_from(translated.HIDERS), maybe(placed), st.just(b"") | names, maybe(mounts))
+files_names = st.lists(built(
+    Name, files_of(), maybe(placed), st.just(b"") | names, maybe(paths), maybe(paths), maybe(mounts),
+    st.sampled_from(translated.WHATS), maybe(hiders), maybe(backings), st.sampled_from(["", *CONFIDENCE]), evidence,
+    st.just("") | texts, needs.map(tuple)), max_size=3).map(tuple)
+pids = st.lists(st.integers(1, 1 << 22), min_size=1, max_size=3, unique=True).map(tuple)
+views = st.lists(built(View, processes, st.just("6.18"), st.just(1.0), pids, files_names, skipped), max_size=3)
+wanteds = built(OnHost, paths) | built(Inside, paths) | built(Numbered, devices, numbers)
+translations = built(Translation, wanteds, texts, moments, views.map(tuple))
 
 findings = st.lists(built(Finding, texts, maybe(st.booleans()), texts, needs.map(tuple), st.just("") | texts),
                     max_size=3).map(tuple)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Protocol, TypeVar
 
-from mapsd.errors import AccessDenied, MapsdError, ProcessGone
+from mapsd.errors import AccessDenied, MapsdError, ProcessGone, UsageError
 from mapsd.linux.files import unless_exhausted
 from mapsd.linux.rights.authority import Peer
 from mapsd.model import ProcessFacts
@@ -25,7 +25,16 @@ class OfProcess(Protocol):
         """Return whom the answer is about."""
 
 
+class OfProcesses(Protocol):
+    """What is answered about several processes."""
+
+    @property
+    def processes(self) -> Sequence[ProcessFacts]:
+        """Return who was asked about."""
+
+
 Found = TypeVar("Found", bound=OfProcess)
+Several = TypeVar("Several", bound=OfProcesses)
 Known = TypeVar("Known")
 
 
@@ -85,6 +94,38 @@ class Service:
         finally:
             self._told(Look(identity, operation, pid, process, outcome, time.monotonic() - began))
         return found
+
+    def together(self, identity: Identity, operation: str, pids: Sequence[int],
+                 question: Callable[[Worker, Sequence[int]], Several],
+                 *key: Hashable) -> tuple[Several, frozenset[int]]:
+        """Return the answer to one question about all of *pids* that somebody may see, and of whom it may be told.
+
+        These are processes that may be seen before and after it was asked. It is asked once for all who may see the
+        same ones and whose questions have the same *key*. Raises Problem.
+        """
+        began = time.monotonic()
+        before = self._started(identity, pids)
+        try:
+            found = self._flights.ask((operation, *key, tuple(before.items())),
+                                      lambda worker: question(worker, list(before)))
+        except (UsageError, OSError) as error:
+            raise of_failure(error) from error
+        except MapsdError as error:
+            # What it says may be of a program that the asker may not see.
+            raise Problem("internal", "one of the processes could not be asked about") from error
+        after = self._started(identity, list(before))
+        seen = frozenset(before.items() & after.items())
+        seconds = (time.monotonic() - began) / max(len(found.processes), 1)
+        for process in found.processes:
+            may = (process.pid, process.start_time) in seen
+            self._told(Look(identity, operation, process.pid, process if may else None,
+                            "answered" if may else "absent", seconds))
+        swapped = {process.pid for process in found.processes if (process.pid, process.start_time) not in seen}
+        return found, frozenset(pid for pid, _ in seen if pid not in swapped)
+
+    def _started(self, identity: Identity, pids: Sequence[int]) -> dict[int, int]:
+        """Return when those of *pids* that somebody may see were started."""
+        return {process.pid: process.start_time for process in self.processes(identity, pids)}
 
     def look(self, identity: Identity, pid: int, question: Callable[[Worker], Found], *key: Hashable) -> Found:
         """Return what ask() does, of which nobody is told: another look at what was asked about before."""

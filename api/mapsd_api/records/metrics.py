@@ -19,8 +19,8 @@ OTHER = "other"
 ROUTES = ("/v1/containers", "/v1/processes", "/v1/processes/{pid}", "/v1/processes/{pid}/mappings",
           "/v1/processes/{pid}/explain", "/v1/processes/{pid}/mappings/{address}/explain",
           "/v1/processes/{pid}/layers", "/v1/processes/{pid}/fds", "/v1/processes/{pid}/which",
-          "/v1/processes/{pid}/addresses", "/v1/kernel", "/v1/events", "/v1/healthz", "/v1/readyz", "/v1/metrics",
-          "/v1/openapi.json")
+          "/v1/processes/{pid}/translate", "/v1/processes/{pid}/addresses", "/v1/translate", "/v1/kernel", "/v1/events",
+          "/v1/healthz", "/v1/readyz", "/v1/metrics", "/v1/openapi.json")
 _PARTS = {route: route.split("/") for route in ROUTES}
 _SECONDS = (.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)
 

@@ -1,7 +1,7 @@
 """What the handlers of all routes share: what answers, who asks, and the words of a question."""
 
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import unquote_to_bytes
@@ -35,6 +35,7 @@ class Daemon:
     examination: Examination
     fragments: Fragments
     page_size: int
+    pids: Callable[[], Sequence[int]]
     ready: Callable[[], bool]
 
 

@@ -25,9 +25,10 @@ from mapsd_api.schemas.mapping import (
 from mapsd_api.schemas.openfiles import OpenFiles
 from mapsd_api.schemas.problem import Problem
 from mapsd_api.schemas.process import ListedProcess, ProcessAnswer, ProcessList
+from mapsd_api.schemas.translation import Translation
 from mapsd_api.schemas.which import Which
 
 __all__ = ["AddressesAsked", "AddressesLocated", "Containers", "Diagnosis", "Explanation", "Health", "Lagged", "Layers",
            "ListedProcess", "MappedFile", "MappedFiles", "Mapping", "Mappings", "OfMappings", "OpenFiles", "Problem",
            "ProcessAnswer", "ProcessGone", "ProcessList", "ProcessSeen", "Readiness", "SelectedFile", "SelectedFiles",
-           "SelectedMapping", "SelectedMappings", "StateChanged", "Which"]
+           "SelectedMapping", "SelectedMappings", "StateChanged", "Translation", "Which"]

@@ -60,12 +60,13 @@ def _met(one: Fields, places: list[Place]) -> Met:
     by = None if hider is None else _place(hider)
     if by is not None and by not in places:
         raise one.wrong("hidden_by", "not among what was met")
-    return Met(_layer(one.part("layer")), one.path("path"), _found(one), one.word("what", WHATS), one.flag("named"),
+    return Met(layer(one.part("layer")), one.path("path"), _found(one), one.word("what", WHATS), one.flag("named"),
                None if by is None else places.index(by), one.maybe(Fields.text, "reason") or "",
                ",".join(parts.needs(one)), one.maybe(_file, "file"))
 
 
-def _layer(one: Fields) -> Layer:
+def layer(one: Fields) -> Layer:
+    """Return where something lies: a layer, and its directory where that was found."""
     role, index, path = one.word("role", parts.ROLES), one.number("index"), one.maybe(Fields.path, "path")
     where = None if path is None else LayerDir(0, path, _facts("directory"))
     return Layer(role, index, path or b"", where, one.flag("certain"))
