@@ -3,6 +3,9 @@
 from mapsd.light import Sequence
 from mapsd.model import DeviceId, Mount
 
+# Filesystems whose subvolumes each number their inodes from the same start; maps prints one device for all of them.
+SUBVOLUMES = (b"btrfs", b"bcachefs")
+
 
 class MountTable:
     """The mounts of one mountinfo."""

@@ -4,7 +4,7 @@ from mapsd.light import Iterator, NamedTuple
 from mapsd.model import Absent, FileFacts, Found, Mount, Refused, Vma
 from mapsd.parse.escape import DELETED, readings
 from mapsd.ports import ByVma
-from mapsd.resolve.mounts import inside, strip_root
+from mapsd.resolve.mounts import SUBVOLUMES, inside, is_below, strip_root
 from mapsd.resolve.scene import Place, Scene, same_file
 
 NEEDS_LINK = "CAP_CHECKPOINT_RESTORE"
@@ -182,4 +182,8 @@ def _claimed(reading: Reading, found: FileFacts, mount: Mount, scene: Scene) -> 
     if mount.fs_type == b"overlay" and len(overlays) > 1:
         return Place("unknown", None, None, None, "several overlays are mounted: a nested one prints the name and "
                      "inode of the inner one", NEEDS_LINK)
+    if mount.fs_type in SUBVOLUMES and any(other.root != mount.root and is_below(reading.name, other.mount_point)
+                                           for other in scene.table.of_device(mount.device)):
+        return Place("unknown", None, None, None, "another subvolume is mounted at or above the name: its file of the "
+                     "same name can have the same inode number, as in a snapshot", NEEDS_LINK)
     return Place("live", reading.name, found, mount, inner=_inner(found.mount_id, reading, scene), claimed=True)

@@ -13,15 +13,12 @@ from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer, show
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.lowers import searched
 from mapsd.resolve.means import Said
-from mapsd.resolve.mounts import inside
+from mapsd.resolve.mounts import SUBVOLUMES, inside
 from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.scene import Place, Scene
 
 if TYPE_CHECKING:
     from mapsd.resolve.vma import Resolver
-
-# Filesystems whose subvolumes each number their inodes from the same start; maps prints one device for all of them.
-SUBVOLUMES = (b"btrfs", b"bcachefs")
 
 
 def by_kernel_inode(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") -> Finding:

@@ -1,4 +1,4 @@
-"""Kernels that print the layer file's own numbers, and layers that are subvolumes: two files have the same numbers."""
+"""Subvolumes number their inodes each for itself: two files have the same device and inode number in maps."""
 
 import pytest
 
@@ -42,6 +42,9 @@ class Machine:
     def default(self, _):
         return False
 
+    def named(self, _):
+        return Absent()
+
     def directories(self, text, _):
         return [directory(LAYERS.index(text))]
 
@@ -84,3 +87,43 @@ def test_where_nothing_can_be_compared_the_layer_is_not_known():
     answer = answered(None)
     assert (answer.proof, answer.backing.device, answer.backing.inode) == ("kernel-inode", DeviceId(0, 24), 259)
     assert (answer.backing.path, answer.backing.overlaid, answer.backing.layer_role) == (None, True, None)
+
+
+SNAPSHOTS = MountTable(mountinfo.parse(b"21 1 254:0 / / rw - ext4 /dev/root rw\n"
+                                       b"22 21 0:24 /one /mnt rw - btrfs /dev/loop0 rw\n"
+                                       b"23 22 0:24 /two /mnt rw - btrfs /dev/loop0 rw\n"
+                                       b"24 21 0:24 /three /mnt3 rw - btrfs /dev/loop0 rw\n"))
+
+
+class Unprivileged:
+    """A process whose links may not be followed, and whose names all open number 257 of the mount *seen*."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def mapped(self, _):
+        return Refused("not permitted", "CAP_CHECKPOINT_RESTORE")
+
+    def link(self, _):
+        return None
+
+    def named(self, _):
+        return FileFacts("file", DeviceId(0, 50 + self.seen), 257, 1, 8192, self.seen, None)
+
+
+def named(path, mount):
+    [vma] = maps.parse(b"7f0000000000-7f0000001000 r--s 00000000 00:18 257                        %s\n" % path)
+    scene = Scene(b"/proc/1", Unprivileged(mount), Machine(), SNAPSHOTS, SNAPSHOTS, b"/", 21)
+    return Resolver(scene, Means(Frames(None), None, Frames(None))).answer(vma)
+
+
+def test_a_snapshot_that_covers_the_mapped_file_is_not_taken_for_it():
+    answer = named(b"/mnt/file", 23)
+    assert (answer.state, answer.user_path, answer.backing.path) == ("unknown", None, None)
+    assert "another subvolume" in answer.reason
+    assert answer.needs == ("CAP_CHECKPOINT_RESTORE",)
+
+
+def test_a_subvolume_that_is_mounted_elsewhere_takes_no_name_away():
+    answer = named(b"/mnt3/file", 24)
+    assert (answer.state, answer.user_path, answer.backing.inode) == ("current", b"/mnt3/file", 257)
