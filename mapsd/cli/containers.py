@@ -1,7 +1,7 @@
 """`mapsd containers`: the containers that run."""
 
 import mapsd
-from mapsd.cli.command import JSON, MACHINE, NO_DAEMON, Asked, Command, Option, machine
+from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, Asked, Command, Option, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.light import TYPE_CHECKING, Callable
 
@@ -15,7 +15,7 @@ COMMAND = Command(
     "root and namespaces of its own, is `(no engine)`.\n\n"
     "A command that takes a PID also takes a container by its name or by the beginning of its id; `container:NAME` is "
     "one whose name is a number or has other letters.",
-    (Option(("-n", "--noheadings"), "no headings"), JSON, *MACHINE),
+    (Option(("-n", "--noheadings"), "no headings"), JSON, *MACHINE, FROM),
     ((0, "found"), (1, "no container runs, or none can be seen"), NO_DAEMON, (70, "not answered or not written")))
 Ask = Callable[[], "Containers"]
 

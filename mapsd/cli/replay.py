@@ -5,6 +5,7 @@ from types import ModuleType
 
 import mapsd
 from mapsd.cli.command import MACHINE, Asked
+from mapsd.cli.view import is_of_containers
 from mapsd.errors import UsageError
 from mapsd.recorder.session import RecordedSession
 
@@ -22,14 +23,20 @@ def replayed(name: str, command: ModuleType, asked: Asked) -> tuple[int, list[st
     if "self" in asked.operands[:1 if name in _ONE_PROCESS else None]:
         raise UsageError("self is no process of a recording: give the PID that it had")
     session = RecordedSession(os.fsencode(asked.values["from"]), asked.values.get("proof", "auto"))
-    ended: tuple[int, list[str]] = command.run(asked, *_ask(name, session))
+    if any(word[:1].isalpha() for word in asked.operands):
+        from mapsd.cli.named import has_containers, numbered  # noqa: PLC0415  (most operands are PIDs)
+        asked = numbered(name, asked, session.containers) if has_containers(name, asked.operands) else asked
+    ended: tuple[int, list[str]] = command.run(asked, *_ask(name, session, asked))
     return ended
 
 
-def _ask(name: str, session: RecordedSession) -> tuple[object, ...]:
+def _ask(name: str, session: RecordedSession, asked: Asked) -> tuple[object, ...]:
     """Return what a command asks by, as its run() takes it."""
+    contained = is_of_containers(asked)
     if name == "lookup":
-        return session.lookup, session.pids
+        return (lambda pid, thread: session.lookup(pid, thread, contained=contained)), session.pids
     if name == "explain":
         return (lambda pid, _: (session.lookup(pid), mapsd.explain),)
+    if name == "fds":
+        return (lambda pid: session.fds(pid, contained=contained),)
     return (getattr(session, name),)

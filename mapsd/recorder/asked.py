@@ -1,6 +1,7 @@
 """Everything that the commands would ask of one process, asked once and written down."""
 
 from functools import partial
+from itertools import chain
 
 from mapsd.answer.name import which
 from mapsd.answer.observe import observe
@@ -10,26 +11,34 @@ from mapsd.answer.reading import Asking
 from mapsd.errors import MapsdError
 from mapsd.light import Callable, Iterator
 from mapsd.model import PROOFS, ProcessAnswer, ProcessFacts
+from mapsd.model.containers import Housed
 from mapsd.recorder.observed import TapedProcess
 from mapsd.recorder.tape import Recorder
 from mapsd.recording.codec import Names
-from mapsd.recording.transcript import LAYERS, Transcript, run_of, which_run
+from mapsd.recording.nouns import Housing
+from mapsd.recording.questions import HOUSED
+from mapsd.recording.transcript import CONTAINER, LAYERS, Transcript, run_of, which_run
 from mapsd.sources import Observed, Source
 
+House = Callable[[ProcessFacts, int | None], Housed]  # the container of a process, or of its thread
 PATHS = 1000  # names of files that are followed for `which`
 
 
-def recorded(pid: int, live: Source, names: Names, thread: int | None = None) -> tuple[Transcript, ProcessAnswer]:
+def recorded(pid: int, live: Source, names: Names, thread: int | None = None, house: House | None = None) -> tuple[
+        Transcript, ProcessAnswer]:
     """Return what a process was asked and said, with *names* in place of its own, and its mappings.
 
-    As its leader or *thread* sees it.
+    As its leader or *thread* sees it. *house* tells its container, where that is asked for.
 
     Raises ProcessGone, AccessDenied, NoHost and ParseError where its mappings cannot be asked about. A later question
     that fails is written down as that.
     """
     asking = _Asking(pid, thread, live, Recorder(names))
     answer = asking.lookup("auto")
-    for name, ask in _questions(asking, answer):
+    questions = _questions(asking, answer)
+    if house is not None:
+        questions = chain(questions, [(CONTAINER, partial(asking.housed, answer.process, house))])
+    for name, ask in questions:
         try:
             process = ask()
         except MapsdError:
@@ -66,6 +75,19 @@ class _Asking:
     def which(self, path: bytes) -> ProcessFacts:
         """Ask what a path opens."""
         return which(self._pid, path, self._thread, self._begun(which_run(self.recorder.path(path)))).process
+
+    def housed(self, process: ProcessFacts, house: House) -> ProcessFacts:
+        """Ask which container it is in."""
+        seen = process
+
+        def ask() -> Housing:
+            nonlocal seen
+            found = house(process, self._thread)
+            seen = found.process
+            return found.found, found.image
+        self.recorder.begin(CONTAINER)
+        self.recorder.ask(HOUSED, (), ask)
+        return seen
 
     def _begun(self, run: str) -> Source:
         self.recorder.begin(run)

@@ -1,5 +1,6 @@
 """A recording, asked as a machine is: what mapsd.Session is for the machine itself."""
 
+from mapsd.answer import placed
 from mapsd.answer.located import holding
 from mapsd.answer.name import which
 from mapsd.answer.observe import checked, observe
@@ -8,15 +9,17 @@ from mapsd.answer.overlays import layers
 from mapsd.answer.reading import Asking
 from mapsd.errors import AccessDenied, NotRecorded, ProcessGone, RecordingError, UsageError
 from mapsd.light import TYPE_CHECKING, Iterator, Sequence
-from mapsd.model import ProcessAnswer
+from mapsd.model import ProcessAnswer, ProcessFacts
+from mapsd.model.containers import Housed, Unidentified
 from mapsd.recorder.observed import NOBODY, TapedProcess
 from mapsd.recorder.tape import Replay
 from mapsd.recording import form, questions, transcript
 from mapsd.recording.codec import Malformed
-from mapsd.recording.transcript import LAYERS, Transcript, run_of, which_paths, which_run
+from mapsd.recording.transcript import CONTAINER, LAYERS, Transcript, run_of, which_paths, which_run
 from mapsd.sources import Observed, Source
 
 if TYPE_CHECKING:
+    from mapsd.model.containers import Containers
     from mapsd.model.diagnosis import Diagnosis
     from mapsd.model.layers import ProcessLayers, Which
     from mapsd.model.open import OpenAnswer
@@ -62,17 +65,39 @@ class RecordedSession:
         if not new:
             raise RecordingError(self._path, section.first - 1, f"another section of the {section.name}")
 
-    def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None) -> ProcessAnswer:
-        """Return every mapping of a process, or those that hold *addresses*."""
+    def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None, *,
+               contained: bool = False) -> ProcessAnswer:
+        """Return every mapping of a process, or those that hold *addresses*; with *contained* also its container."""
         answer = observe(pid, thread, Asking(self._proof, self._source(run_of("lookup", self._proof))))
+        if contained:
+            answer = placed.mappings(answer, self._told(answer.process, thread, answer.as_of))
         if addresses is None:
             return answer
         kept = set(holding([mapping.vma for mapping in answer.mappings], addresses))
         return answer._replace(mappings=tuple(one for one in answer.mappings if one.vma in kept))
 
-    def fds(self, pid: int, thread: int | None = None) -> "OpenAnswer":
-        """Return what a process has open."""
-        return open_files(pid, thread, Asking(self._proof, self._source(run_of("fds", self._proof), needed=True)))
+    def fds(self, pid: int, thread: int | None = None, *, contained: bool = False) -> "OpenAnswer":
+        """Return what a process has open; with *contained* also its container."""
+        answer = open_files(pid, thread, Asking(self._proof, self._source(run_of("fds", self._proof), needed=True)))
+        return placed.files(answer, self._told(answer.process, thread, answer.as_of)) if contained else answer
+
+    def containers(self) -> "Containers":
+        """Return the containers of the recorded processes."""
+        from mapsd.answer.running import running  # noqa: PLC0415  (other questions need none of it)
+        known = [self.lookup(pid) for pid in self.pids()]
+        times = {one.process.pid: one.as_of for one in known}
+        return running([one.process for one in known], lambda process: self._housed(process, None, times[process.pid]),
+                       max(times.values(), default=0.0))
+
+    def _told(self, process: ProcessFacts, thread: int | None, now: float) -> Housed:
+        return placed.told(process, now, lambda: self._housed(process, thread, now))
+
+    def _housed(self, process: ProcessFacts, thread: int | None, now: float) -> Housed:
+        found = self._transcript(process.pid, thread)
+        if CONTAINER not in found.runs:
+            return Housed(process, now, Unidentified(questions.REASON))
+        tape = Replay(found, CONTAINER, process.pid, self._path)
+        return Housed(process, now, *tape.ask(questions.HOUSED, (), NOBODY))
 
     def layers(self, pid: int, thread: int | None = None) -> "ProcessLayers":
         """Return the overlays that a process sees."""

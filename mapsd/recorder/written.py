@@ -1,15 +1,18 @@
 """A recording of processes, as lines that are written down."""
 
 import os
+import time
 from contextlib import suppress
 
+from mapsd.answer.contained import housed
 from mapsd.errors import MapsdError, ProcessGone
 from mapsd.light import Callable, Iterator, Mapping, NamedTuple, Sequence
 from mapsd.linux import capabilities
 from mapsd.linux.doctor import examined
 from mapsd.linux.live import Live
 from mapsd.linux.threads import apart
-from mapsd.model import HERE, Host
+from mapsd.model import HERE, Host, ProcessFacts
+from mapsd.model.containers import Housed
 from mapsd.recorder.asked import recorded
 from mapsd.recorder.session import DOCTOR, OF, PROCESS, THREAD
 from mapsd.recorder.tape import Recorder
@@ -44,15 +47,18 @@ def record(pids: Sequence[int], named: Callable[[Sequence[int]], Names] | None =
     others = {pid: apart(pid, host)[:THREADS] for pid in pids}
     numbers = [*pids, *(thread for several in (others, threads) for few in several.values() for thread in few)]
     names = named(numbers) if named else Plain()
+
+    def house(process: ProcessFacts, thread: int | None) -> Housed:
+        return housed(process, thread, live, time.time())
     try:
-        found = {f"{PROCESS}{pid}": recorded(pid, live, names) for pid in sorted(pids)}
-        seen = {(pid, thread): recorded(pid, live, names, thread) for pid, few in threads.items() for thread in few
-                if thread != pid}
+        found = {f"{PROCESS}{pid}": recorded(pid, live, names, None, house) for pid in sorted(pids)}
+        seen = {(pid, thread): recorded(pid, live, names, thread, house)
+                for pid, few in threads.items() for thread in few if thread != pid}
         for pid, thread in [(pid, thread) for pid, few in others.items() for thread in few]:
             if (pid, thread) not in seen:
                 # It may have ended since.
                 with suppress(ProcessGone):
-                    seen[pid, thread] = recorded(pid, live, names, thread)
+                    seen[pid, thread] = recorded(pid, live, names, thread, house)
     finally:
         live.iterator.close()
     mappings = sum(len(answer.mappings) for _, answer in found.values())

@@ -1,8 +1,11 @@
 """How the nouns are spelled in a recording: see mapsd.model and mapsd.ports for what they mean."""
 
+import re
+
 from mapsd.model import (
     Absent,
     DeviceId,
+    Evidence,
     FileFacts,
     Handle,
     LayerDir,
@@ -11,6 +14,7 @@ from mapsd.model import (
     Refused,
     Vma,
 )
+from mapsd.model.containers import Contained, Container, ImageLayer, ImageLayers, Uncontained, Unidentified
 from mapsd.model.diagnosis import NUMBERS, Capabilities, Diagnosis, Finding
 from mapsd.model.held import Held, LayerHeld, Walked
 from mapsd.model.layers import Link, Way
@@ -41,6 +45,8 @@ from mapsd.recording.codec import (
 )
 
 Attributes = tuple[tuple[str, bytes], ...]
+Housing = tuple[Contained, ImageLayers]
+_ID = re.compile(r"\b[0-9a-f]{12,64}\b")  # a container's, in a sentence
 _READABLE = ("opaque", "impure", "nlink")  # attributes whose values are words
 
 
@@ -142,4 +148,20 @@ DIAGNOSIS: Codec[Diagnosis] = record(
     Diagnosis, release=TEXT, shows=maybe(choice("backing-inode", "overlay-inode")),
     capabilities=record(Capabilities, held=_CAPABILITIES, initial=FLAG), proofs=many(_FINDING),
     findings=many(_FINDING))
+# Names that are no paths are replaced like the parts of one.
+_NAME: Codec[str] = Codec(lambda value, pen: text_of(pen.path(value.encode("utf-8", "surrogateescape"))), TEXT.read)
+_SAID: Codec[str] = Codec(lambda value, pen: _ID.sub(
+    lambda one: text_of(pen.path(one.group().encode())), pen.words(value)), TEXT.read)
+_EVIDENCE: Codec[Evidence] = record(Evidence, kind=TEXT, detail=_SAID)
+_CONTAINER: Codec[Container] = record(
+    Container, engine=maybe(TEXT), id=maybe(_NAME), name=maybe(_NAME), image=maybe(_NAME), image_id=maybe(_NAME),
+    image_digest=maybe(_NAME), pod=maybe(_NAME), namespace=maybe(_NAME), store=maybe(PATH), driver=TEXT, key=_NAME,
+    group=_NAME, others=many(PATH), evidence=many(_EVIDENCE), reason=maybe(_SAID))
+_IMAGE_LAYER: Codec[ImageLayer] = record(ImageLayer, position=NUMBER, diff_id=maybe(_NAME), digest=maybe(_NAME),
+                                         directory=PATH, step=maybe(_NAME))
+HOUSING: Codec[Housing] = row(
+    lambda *pair: pair,
+    either(("container", Container, _CONTAINER), ("none", Uncontained, record(Uncontained, reason=_SAID)),
+           ("unknown", Unidentified, record(Unidentified, reason=_SAID, needs=many(TEXT)))),
+    record(ImageLayers, layers=many(_IMAGE_LAYER), reason=maybe(_SAID)))
 VERDICT = row(lambda *pair: pair, choice("same", "different", "silent"), WORDS)

@@ -40,6 +40,7 @@ from mapsd.recording.nouns import (
     FILE_REF,
     FOUND,
     HANDLE,
+    HOUSING,
     MOUNT,
     NAMESPACE,
     OVERLAY_HANDLE,
@@ -48,6 +49,7 @@ from mapsd.recording.nouns import (
     VERDICT,
     VMA,
     WAY,
+    Housing,
 )
 from mapsd.recording.nouns import HELD as HELD_SPELLED
 
@@ -154,6 +156,9 @@ VM_FILES_COMPARED: Question[Verdict] = Question("vm_file compared", (TEXT, VMA, 
 
 # The machine as `doctor` examines it; no process is asked about.
 EXAMINED: Question[Diagnosis] = Question("examined", (), DIAGNOSIS, _demanded)
+
+# The container that the process is in, and the layers of its image.
+HOUSED: Question[Housing] = Question("housed", (), HOUSING, _demanded)
 
 # What is open.
 FD_NAMES: Question[Any] = Question("fd", (), either(("numbers", tuple, many(TEXT)), ("refused", Refused, REFUSED)),

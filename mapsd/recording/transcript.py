@@ -29,6 +29,7 @@ class Said(NamedTuple):
 
 Run = dict[str, list[Said]]
 LAYERS = "layers"
+CONTAINER = "container"
 
 
 def run_of(command: str, proof: str) -> str:

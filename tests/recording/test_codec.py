@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapsd.errors import AccessDenied, NoHost, ParseError, ProcessGone
-from mapsd.model import Absent, DeviceId, FileFacts, Handle, LayerDir, Mount, OverlayHandle, Refused, Vma
+from mapsd.model import Absent, DeviceId, Evidence, FileFacts, Handle, LayerDir, Mount, OverlayHandle, Refused, Vma
+from mapsd.model.containers import Container, ImageLayer, ImageLayers, Uncontained, Unidentified
 from mapsd.model.diagnosis import NUMBERS, Capabilities, Diagnosis, Finding
 from mapsd.model.held import Held, LayerHeld, Walked
 from mapsd.model.layers import Link, Way
@@ -61,6 +62,13 @@ VALUES = {
     "diagnosis": (nouns.DIAGNOSIS, st.builds(
         Diagnosis, texts, st.sampled_from([None, "overlay-inode"]),
         st.builds(Capabilities, capabilities, st.booleans()), findings, findings)),
+    "housing": (nouns.HOUSING, st.tuples(
+        st.builds(Uncontained, texts) | st.builds(Unidentified, texts, capabilities) | st.builds(
+            Container, st.none() | texts, st.none() | texts, image=st.none() | texts, store=st.none() | names,
+            others=st.lists(names, max_size=2).map(tuple), reason=st.none() | texts,
+            evidence=st.lists(st.builds(Evidence, texts, texts), max_size=2).map(tuple)),
+        st.builds(ImageLayers, st.lists(st.builds(ImageLayer, numbers, st.none() | texts, st.none() | texts, names,
+                                                  st.none() | texts), max_size=2).map(tuple), st.none() | texts))),
     "way": (nouns.WAY, st.builds(Way, names, found, names, st.lists(st.builds(Link, names, names),
                                                                     max_size=2).map(tuple))),
 }

@@ -88,7 +88,7 @@ def test_a_failure_is_met_again_where_it_was_met(failure):
 
 UNKNOWN = {name: question for name, question in vars(questions).items() if isinstance(question, questions.Question)}
 DEMANDED = {"OPEN", "STAT_LINE", "MOUNTINFO", "STATUS", "MAPS_OPENED", "MAPS", "STARTED", "RELEASE", "NOW", "FD_NAMES",
-            "EXAMINED"}
+            "EXAMINED", "HOUSED"}
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
