@@ -30,7 +30,8 @@ from tests.api.test_openapi import OPERATIONS
 from tests.cli.command import child
 
 CASES = 20  # of each kind, for each operation and each kind of socket
-PLAIN = {"examine_kernel", "show_health", "show_readiness", "show_metrics"}  # nothing can be wrong with a question
+# Nothing can be wrong with a question.
+PLAIN = {"examine_kernel", "list_containers", "show_health", "show_readiness", "show_metrics"}
 ASKED = [(name, mode) for name in sorted(OPERATIONS.keys() - {"stream_events"}) for mode in GenerationMode
          if mode is GenerationMode.POSITIVE or name not in PLAIN]
 # Not that what is allowed is accepted: the words of a list, for one, are not in the document.
