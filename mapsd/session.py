@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mapsd.answer.located import Located
+    from mapsd.answer.packaged import Packaging
     from mapsd.linux.machine import LiveMachine
     from mapsd.linux.roots import Root
     from mapsd.model.containers import Contained, Container, Containers, Housed, ImageLayers
@@ -47,6 +48,7 @@ class Session:
             kept = Kept(processes.there)
         self._live = Live(host, numbered=frame_numbers)
         self._asking = Asking(checked(proof), self._live, kept)
+        self._packaging: Packaging | None = None
 
     def __enter__(self) -> "Self":
         """Return the session itself."""
@@ -59,6 +61,7 @@ class Session:
 
     def close(self) -> None:
         """Give back what is shared; a session that is asked again loads it again."""
+        self._packaging = None
         self._live.iterator.close()
 
     def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None, *,
@@ -73,8 +76,9 @@ class Session:
         """
         found = observe(pid, thread, self._asking, addresses)
         if packages:
-            from mapsd.answer.packaged import packaged  # noqa: PLC0415  (most lookups need none of it)
-            found = packaged(found, lambda: observe(pid, thread, self._asking, addresses), thread, self._live)
+            from mapsd.answer.packaged import Packaging  # noqa: PLC0415  (most lookups need none of it)
+            self._packaging = self._packaging or Packaging(self._live)
+            found = self._packaging.packaged(found, thread, lambda: observe(pid, thread, self._asking, addresses))
         if not contained or self._live.is_beside_us(found.process):
             return found
         from mapsd.answer.contained import contained as in_container  # noqa: PLC0415  (as above)

@@ -4,9 +4,11 @@ A lower layer, with those below it, has the databases as they were when the laye
 """
 
 from mapsd.answer.reading import read, scene
-from mapsd.light import TYPE_CHECKING, NamedTuple
-from mapsd.model import Absent, Layer, Mount, Refused
+from mapsd.answer.roots import Roots
+from mapsd.light import TYPE_CHECKING, NamedTuple, Sequence
+from mapsd.model import Absent, Backing, FileFacts, Layer, Mount, Refused
 from mapsd.packages.databases import Databases
+from mapsd.resolve.layerfile import backing_of
 from mapsd.resolve.merged import Merged
 from mapsd.resolve.mergedtree import MergedTree
 from mapsd.resolve.opened import remembering
@@ -31,15 +33,16 @@ class Dated(NamedTuple):
 class ByTime:
     """The databases of one process, each read once; close() gives the descriptors back."""
 
-    def __init__(self, seen: "LiveProcess", *, ours: bool) -> None:
+    def __init__(self, seen: "LiveProcess", roots: Roots, *, ours: bool) -> None:
         """Ask about a process that has, where it is *ours*, our own root. Raises ProcessGone, NoHost."""
         self.attempt: LiveAttempt = seen.attempt()
-        self._seen, self._ours = seen, ours
-        self._scene = scene(seen, read(seen.process), self.attempt.machine)
+        self._seen, self._roots, self._ours = seen, roots, ours
+        self._machine = self.attempt.machine
+        self._scene = scene(seen, read(seen.process), self._machine)
         self._root: Files | Absent | Refused | None = None
         self._now: Databases | Refused | None = None
         self._overlays: dict[Mount, Overlay] = {}
-        self._dated: dict[tuple[Mount, int, bytes], Dated | Refused] = {}
+        self._dated: dict[tuple[Mount, int], Dated | Refused] = {}
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -51,36 +54,46 @@ class ByTime:
         """Return the databases in the process's root."""
         if self._now is None:
             self._root = root = self._seen.root(ours=self._ours)
-            self._now = Databases(root) if not isinstance(root, Absent | Refused) else (
+            self._now = self._roots.databases(root) if not isinstance(root, Absent | Refused) else (
                 root if isinstance(root, Refused) else Refused("its root is gone"))
         return self._now
 
-    def of_layer(self, mount: Mount, position: int, directory: bytes) -> Dated | Refused:
-        """Return the databases as of the lower layer of an overlay that is at a *position* and has a *directory*."""
-        key = mount, position, directory
+    def of_layer(self, mount: Mount, backing: Backing, name: bytes) -> Dated | Refused:
+        """Return the databases as of the lower layer of an overlay that has a backing file by a *name*."""
+        overlay = self._overlay(mount)
+        layers = [layer for layer in overlay.lowers() if layer.position >= (backing.layer_index or 0)]
+        top = layers[0] if layers else None
+        if top is None or top.dir is None:
+            return _MOVED
+        found = self._machine.entry(top.dir, name, overlay.prefix)
+        if not isinstance(found, FileFacts) or _one(backing_of(found, top, self._scene)) != _one(backing):
+            return _MOVED
+        key = mount, top.position
         if key not in self._dated:
-            self._dated[key] = self._as_of(*key) if len(self._dated) < TIMES else _TOO_MANY
+            self._dated[key] = self._as_of(overlay, layers) if len(self._dated) < TIMES else _TOO_MANY
         return self._dated[key]
 
     def same(self) -> bool:
         """Return whether the databases in the root are still what they were when they were read."""
         return not isinstance(self._now, Databases) or self._now.same()
 
-    def _as_of(self, mount: Mount, position: int, directory: bytes) -> Dated | Refused:
+    def _overlay(self, mount: Mount) -> Overlay:
         if mount not in self._overlays:
             self._overlays[mount] = build(mount, self._scene)
-        overlay, machine = self._overlays[mount], self.attempt.machine
-        layers = [layer for layer in overlay.lowers() if layer.position >= position]
-        top = layers[0].dir if layers else None
-        if top is None or top.path != directory or layers[0].role != "lower":
-            return _MOVED
-        contents = machine.contents()
+        return self._overlays[mount]
+
+    def _as_of(self, overlay: Overlay, layers: Sequence[Layer]) -> Dated:
+        contents = self._machine.contents()
 
         def link(layer: Layer, path: bytes) -> bytes | Refused:
             found = Absent() if layer.dir is None else contents.link(layer.dir, path)
             return Refused("a link went away while it was followed") if isinstance(found, Absent) else found
 
-        visible = overlay.options.userxattr or machine.reads_trusted()
+        visible = overlay.options.userxattr or self._machine.reads_trusted()
         merged = Merged(layers, remembering(overlay, self._scene), link, visible=visible)
         certain = all(layer.certain and layer.dir is not None for layer in layers)
         return Dated(Databases(MergedTree(merged, contents)), certain)
+
+
+def _one(file: Backing) -> tuple[object, ...]:
+    return file.device, file.inode, file.layer_index

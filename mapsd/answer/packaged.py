@@ -6,6 +6,7 @@ is no such, whose the file was is not known.
 """
 
 from mapsd.answer.databases import ByTime
+from mapsd.answer.roots import Roots
 from mapsd.errors import ProcessGone
 from mapsd.light import TYPE_CHECKING, Callable
 from mapsd.linux.digests import digest
@@ -24,20 +25,46 @@ _UNPLACED = "where the file is in its layer, or the layer among the others, is n
 _UNCERTAIN = "whether the directories of the layers below are still those that were mounted is not certain"
 
 
-def packaged(answer: ProcessAnswer, again: Callable[[], ProcessAnswer], thread: int | None,
-             live: "Live") -> ProcessAnswer:
-    """Return an answer with the package of each file's bytes; *again* asks for the answer once more.
+class Packaging:
+    """Adds packages to answers about one process after the other; what they share is kept."""
 
-    Raises what *again* raises, and ProcessGone, AccessDenied, NoHost, ParseError.
-    """
-    for _ in range(_ATTEMPTS):
-        found, same = _asked(answer, thread, live)
-        after = again()
-        kept = _kept(found, after if same and after.process == answer.process else after._replace(mappings=()))
-        if kept == found:
-            break
-        answer = after
-    return kept
+    def __init__(self, live: "Live") -> None:
+        """Ask about processes of a machine."""
+        self._live, self._roots = live, Roots()
+
+    def packaged(self, answer: ProcessAnswer, thread: int | None, again: Callable[[], ProcessAnswer]) -> ProcessAnswer:
+        """Return an answer with the package of each file's bytes; *again* asks for the answer once more.
+
+        Raises what *again* raises, and ProcessGone, AccessDenied, NoHost, ParseError.
+        """
+        if not any(one.kind == "file" for one in answer.mappings):
+            return answer._replace(packages=True)
+        for _ in range(_ATTEMPTS):
+            found, same = self._asked(answer, thread)
+            after = again()
+            kept = _kept(found, after if same and after.process == answer.process else after._replace(mappings=()))
+            if kept == found:
+                break
+            answer = after
+        return kept
+
+    def _asked(self, answer: ProcessAnswer, thread: int | None) -> tuple[ProcessAnswer, bool]:
+        """Return an answer with packages, and whether the databases stayed what they were."""
+        seen = self._live(answer.process.pid, thread)
+        try:
+            if seen.line.start_time != answer.process.start_time:
+                raise ProcessGone(answer.process.pid, seen=True)
+            ours = thread is None and self._live.is_beside_us(answer.process)
+            by_time = ByTime(seen, self._roots, ours=ours)
+            try:
+                packages = _Packages(by_time)
+                mappings = tuple(one._replace(package=packages.of(one)) if one.kind == "file" else one
+                                 for one in answer.mappings)
+                return answer._replace(mappings=mappings, packages=True), by_time.same()
+            finally:
+                by_time.close()
+        finally:
+            seen.close()
 
 
 def _kept(found: ProcessAnswer, after: ProcessAnswer) -> ProcessAnswer:
@@ -54,25 +81,6 @@ def _of(one: Answer) -> tuple[object, ...]:
 def _file(one: Answer) -> tuple[object, ...]:
     """Return what mappings of one file with one answer have in common."""
     return one.user_path, one.mount, one.backing, one.state, one.reason, one.needs
-
-
-def _asked(answer: ProcessAnswer, thread: int | None, live: "Live") -> tuple[ProcessAnswer, bool]:
-    """Return an answer with packages, and whether the databases stayed what they were."""
-    pid = answer.process.pid
-    seen = live(pid, thread)
-    try:
-        if seen.line.start_time != answer.process.start_time:
-            raise ProcessGone(pid, seen=True)
-        by_time = ByTime(seen, ours=thread is None and live.is_beside_us(answer.process))
-        try:
-            packages = _Packages(by_time)
-            mappings = tuple(one._replace(package=packages.of(one)) if one.kind == "file" else one
-                             for one in answer.mappings)
-            return answer._replace(mappings=mappings, packages=True), by_time.same()
-        finally:
-            by_time.close()
-    finally:
-        seen.close()
 
 
 class _Packages:
@@ -111,11 +119,11 @@ class _Packages:
             return Brought("unknown", reason=_NOT_NOW)
         if backing.layer_index is None or backing.path is None or not backing.path.startswith(place + b"/"):
             return Brought("unknown", reason=_UNPLACED)
-        about = Brought("", None, backing.path.removeprefix(place), backing.layer_index)
-        dated = self._by_time.of_layer(mapping.mount, backing.layer_index, place)
-        if isinstance(dated, Refused):
-            return self._compared(dated, about, backing, certain=False)
-        return self._compared(dated.databases.owner(about.path or b""), about, backing, certain=dated.certain)
+        name = backing.path.removeprefix(place)
+        dated = self._by_time.of_layer(mapping.mount, backing, name.lstrip(b"/"))
+        owner = dated if isinstance(dated, Refused) else dated.databases.owner(name)
+        about = Brought("", None, name, backing.layer_index)
+        return self._compared(owner, about, backing, certain=not isinstance(dated, Refused) and dated.certain)
 
     def _compared(self, owner: Owner, about: Brought, backing: Backing | None, *, certain: bool) -> Brought:
         """Return what is known of a file whose name is somebody's; *about* has the name and the layer."""

@@ -24,6 +24,8 @@ COMMAND = Command(
      Option(("--state",), "only mappings in one of these states, parted by commas", "STATE,…"),
      Option(("--overlay-only",), "only mappings of files on an overlay, or that may be"),
      Option(("--files",), "one row a file, for all its mappings that have the same answer"),
+     Option(("--packages",), "the package of each file's bytes, by the databases in the container itself: in JSON, or "
+            "in more columns"),
      Option(("-o", "--output"), "these columns, parted by commas; +COLUMN,… adds to the default", "COLUMN,…"),
      Option(("--output-all",), "every column"),
      Option(("--list-columns",), "the columns and what each means"),
@@ -57,12 +59,15 @@ def run(asked: Asked, ask: Ask | None = None, pids: Callable[[], list[int]] = li
     wanted = None if "all" in asked.flags else targets(asked.operands, host)
     if wanted is None and asked.operands:
         raise UsageError(f"--all takes no PID: {quoted(asked.operands[0])}")
+    packages = view.is_of_packages(asked)
     if ask is not None:
+        if packages:
+            raise UsageError("packages are asked of this machine only: neither a recording nor a daemon says them")
         return _run(asked, _every(pids()) if wanted is None else wanted, ask)
     with mapsd.Session(asked.values.get("proof", "auto"), host) as session:
         contained = view.is_of_containers(asked)
         return _run(asked, _every(session.pids()) if wanted is None else wanted,
-                    lambda process, thread: session.lookup(process, thread, contained=contained))
+                    lambda process, thread: session.lookup(process, thread, contained=contained, packages=packages))
 
 
 def _every(pids: list[int]) -> list[Target]:

@@ -9,7 +9,7 @@ from mapsd.cli.terminal import Terminal, coloured
 from mapsd.errors import UsageError
 from mapsd.light import Callable, Iterator
 from mapsd.model import ProcessAnswer
-from mapsd.views.columns import COLUMNS, FILES, MAPPINGS, Column, Row, Value, brief, named, text
+from mapsd.views.columns import COLUMNS, FILES, MAPPINGS, PACKAGES, Column, Row, Value, brief, named, text
 from mapsd.views.render import escaped, printable
 from mapsd.views.selection import files, stories
 from mapsd.views.table import HEADING, Heading, Line, Paint, Table, unpainted
@@ -44,6 +44,8 @@ class _Tables:
         flags = asked.flags
         default: tuple[str, ...] = FILES if "files" in flags else MAPPINGS
         self._titled = several and seen is not None and not {"raw", "null"} & flags
+        if "packages" in flags:
+            default = (*default, *PACKAGES)
         if several and not self._titled:
             default = ("PID", *default)
         self._columns, self._told = _columns(asked, default)

@@ -26,6 +26,8 @@ def lines(asked: Asked, seen: Terminal | None, *, several: bool) -> Lines:
         if name in asked.flags or name in asked.values:
             raise UsageError(f"--{name} is for tables, not for {form}")
     if form == "proc":
+        if "packages" in asked.flags:
+            raise UsageError("the text of maps has no packages")
         if several:
             raise UsageError("the text of maps is of one process")
         return lambda answers: _maps(answers, seen)
@@ -39,7 +41,20 @@ def is_of_containers(asked: Asked) -> bool:
     if "output" not in asked.values:
         return False
     from mapsd.views.columns import OF_CONTAINERS  # noqa: PLC0415  (JSON needs none)
-    return not OF_CONTAINERS.isdisjoint(asked.values["output"].removeprefix("+").upper().split(","))
+    return not OF_CONTAINERS.isdisjoint(_named(asked))
+
+
+def is_of_packages(asked: Asked) -> bool:
+    """Return whether packages are asked for: by name, or by one of their columns."""
+    if "packages" in asked.flags or "output" not in asked.values:
+        return "packages" in asked.flags
+    from mapsd.views.columns import OF_PACKAGES  # noqa: PLC0415  (as above)
+    return not {column.name for column in OF_PACKAGES}.isdisjoint(_named(asked))
+
+
+def _named(asked: Asked) -> list[str]:
+    """Return the names of columns that were asked for one by one."""
+    return asked.values["output"].removeprefix("+").upper().split(",")
 
 
 def filters(asked: Asked) -> list[Wanted]:

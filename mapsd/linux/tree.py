@@ -34,6 +34,11 @@ class Files:
         os.close(self._fd)
 
     @property
+    def identity(self) -> tuple[object, ...]:
+        """Return what is equal for the same directory on the same mount, seen in the same way."""
+        return self._resolve, *syscalls.identity_of(syscalls.statx_fields(self._fd))
+
+    @property
     def owner(self) -> int:
         """Return the user id that owns the directory."""
         return os.fstat(self._fd).st_uid

@@ -15,6 +15,10 @@ class Distribution(NamedTuple):
     id: str
     version: str | None
 
+    def __str__(self) -> str:
+        """Return both as package URLs have them: debian-12."""
+        return self.id if self.version is None else f"{self.id}-{self.version}"
+
 
 class Package(NamedTuple):
     """One package: *kind* is dpkg, apk, rpm, python or node.
@@ -31,6 +35,13 @@ class Package(NamedTuple):
     distribution: Distribution | None = None
     source: str | None = None
     source_version: str | None = None
+
+    @property
+    def origin(self) -> tuple[str, str | None] | None:
+        """Return the name and version of what it was built from, None where that is not known."""
+        if self.kind == "dpkg":
+            return self.source or self.name, self.source_version or self.version
+        return None if self.source is None else (self.source, self.source_version)
 
 
 class Digest(NamedTuple):

@@ -23,6 +23,8 @@ _OTHERS = ((b"var/lib/pacman/local", "pacman"), (b"var/db/pkg", "Portage"), (b"u
 _WATCHED = (*dpkgfiles.WATCHED, *apk.DATABASES, *rpmfiles.WATCHED, *_OS_RELEASE)
 _BY_PLACE = (b"/site-packages/", b"/dist-packages/", b"/node_modules/")
 
+_NAMES = 10_000  # of which it is remembered whose they are
+
 _Opener = Callable[["Tree", Directories, Distribution | None], Database | Absent | Refused]
 
 
@@ -37,6 +39,8 @@ class Databases:
         self._tree = tree
         self._opened: tuple[Database | Refused, ...] | None = None
         self._watched: Watched | None = None
+        # What was answered before: only of databases that were seen to be the same since.
+        self._known: dict[bytes, list[Record | Refused]] | None = None
         self._python = Python(tree)
 
     def owner(self, path: bytes) -> Owner:
@@ -46,8 +50,7 @@ class Databases:
         """
         if not path.startswith(b"/") or path.endswith(b"/") or b"\0" in path:
             return Refused("no absolute name of a file")
-        found = [one for database in self._databases()
-                 for one in ([database] if isinstance(database, Refused) else database.records(path))]
+        found = self._installed(path)
         if not any(isinstance(one, Record) for one in found) or any(place in path for place in _BY_PLACE):
             found += [*self._python.records(path), *node.records(self._tree, path)]
         records = tuple(one for one in found if isinstance(one, Record))
@@ -59,6 +62,26 @@ class Databases:
             needs = next((one.needs for one in unread if one.needs), "")
             return Refused("; ".join(one.reason for one in unread), needs)
         return NotOwned(tuple(one.kind for one in self._databases() if not isinstance(one, Refused)))
+
+    def _installed(self, path: bytes) -> list[Record | Refused]:
+        """Return what the packages of the distribution say that have a name."""
+        if self._known is not None and path in self._known:
+            return list(self._known[path])
+        found = [one for database in self._databases()
+                 for one in ([database] if isinstance(database, Refused) else database.records(path))]
+        if self._known is not None and len(self._known) < _NAMES:
+            self._known[path] = list(found)
+        return found
+
+    def again(self) -> "Databases":
+        """Return the databases of the same root for a later time: what is not the same() is read anew.
+
+        Whoever asks them finds out in the end that they are still the same(): answers of before are not made again.
+        """
+        made = Databases(self._tree)
+        if self._opened is not None and self.same():
+            made._opened, made._watched, made._known = self._opened, self._watched, self._known or {}
+        return made
 
     def same(self) -> bool:
         """Return whether the databases of the distribution are still what they were when they were read."""

@@ -7,6 +7,7 @@ from mapsd.model import Answer, Backing, Mount, ProcessAnswer, ProcessFacts
 
 if TYPE_CHECKING:
     from mapsd.model.containers import Container, ImageLayer
+    from mapsd.model.packages import Brought
 
 CONFIDENCE = {"kernel-inode": "proven", "bpf": "proven", "page-frame": "proven", "build-id": "proven",
               "sole-candidate": "proven", "lookup": "inferred", "none": "unknown"}
@@ -45,7 +46,7 @@ def as_json(answer: ProcessAnswer) -> JsonObject:
         "container": None if answer.container is None else container_object(answer.container),
         "kernel": {"release": answer.release, "shows": answer.shows},
         "as_of": moment(answer.as_of),
-        "mappings": [mapping_object(mapping) for mapping in answer.mappings],
+        "mappings": [mapping_object(mapping, packages=answer.packages) for mapping in answer.mappings],
         "skipped": [{"what": part.what, "reason": part.reason, "needs": part.needs or None} for part in answer.skipped],
     }
 
@@ -87,10 +88,11 @@ def path_object(name: str, path: bytes | None) -> JsonObject:
     return {name: text, f"{name}_base64": b64encode(path).decode("ascii")}
 
 
-def mapping_object(mapping: Answer) -> JsonObject:
-    """Return the contract's object of one mapping."""
+def mapping_object(mapping: Answer, *, packages: bool = False) -> JsonObject:
+    """Return the contract's object of one mapping, with its package where *packages* were asked for."""
     vma = mapping.vma
     is_file = mapping.kind == "file"
+    more: JsonObject = {"package": package_object(mapping.package)} if packages else {}
     return {
         "start": f"{vma.start:#x}", "end": f"{vma.end:#x}", "perms": vma.perms, "offset": vma.offset,
         "kind": mapping.kind,
@@ -101,7 +103,23 @@ def mapping_object(mapping: Answer) -> JsonObject:
         "confidence": confidence(mapping) if is_file else None, "proof": mapping.proof if is_file else None,
         "evidence": [{"kind": seen.kind, "detail": seen.detail} for seen in mapping.evidence],
         "build_id": mapping.build_id.hex() if mapping.build_id else None,
-        "reason": mapping.reason, "needs": list(mapping.needs) if mapping.needs else None,
+        "reason": mapping.reason, "needs": list(mapping.needs) if mapping.needs else None, **more,
+    }
+
+
+def package_object(found: "Brought | None") -> JsonObject | None:
+    """Return the contract's words on the package of a file's bytes, None for what is no file."""
+    if found is None:
+        return None
+    one = found.package
+    built_from, distribution = (None, None) if one is None else (one.origin, one.distribution)
+    return {
+        "state": found.state, "kind": one and one.kind, "name": one and one.name, "version": one and one.version,
+        "architecture": one and one.architecture,
+        "distribution": None if distribution is None else {"id": distribution.id, "version": distribution.version},
+        "source": None if built_from is None else {"name": built_from[0], "version": built_from[1]},
+        **path_object("path", found.path), "layer": found.layer,
+        "reason": found.reason, "needs": list(found.needs) or None,
     }
 
 

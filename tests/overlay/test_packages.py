@@ -13,7 +13,7 @@ import pytest
 
 import mapsd
 from mapsd.answer.observe import observe
-from mapsd.answer.packaged import packaged
+from mapsd.answer.packaged import Packaging
 from mapsd.answer.reading import Asking
 from mapsd.linux.live import Live
 from mapsd.model import ProcessAnswer
@@ -219,7 +219,7 @@ def test_an_upgrade_while_the_databases_are_read_is_not_of_the_bytes_that_were_h
         if upgrades:
             web.upgrade(upgrades.pop(0))
         return observe(web.scene.target.pid, None, asking)
-    answer = packaged(observe(web.scene.target.pid, None, asking), again, None, live)
+    answer = Packaging(live).packaged(observe(web.scene.target.pid, None, asking), None, again)
     live.iterator.close()
     assert not upgrades
     assert next(one.package for one in answer.mappings if one.vma.start == library) == found_as("same", 1, web, library)
@@ -233,7 +233,7 @@ def test_what_changes_each_time_is_unknown(web: Container):
         names.append(f"{LIBRARY}.{len(names)}")
         (web.scene.merged / names[-2]).rename(web.scene.merged / names[-1])
         return observe(web.scene.target.pid, None, asking)
-    answer = packaged(observe(web.scene.target.pid, None, asking), again, None, live)
+    answer = Packaging(live).packaged(observe(web.scene.target.pid, None, asking), None, again)
     live.iterator.close()
     package = next(one.package for one in answer.mappings if one.vma.start == library)
     assert package == Brought("unknown", reason=package.reason)

@@ -35,8 +35,14 @@ def test_a_real_tree_says_what_the_directory_says(debian: Root):
         databases = Databases(live)
         assert databases.owner(b"/usr/bin/tool") == NotOwned(("dpkg",))
         assert databases.same()
-        debian.install("late", {"usr/lib/late": "l"})
+        for _ in range(3):
+            databases = databases.again()
+            assert databases.owner(b"/usr/bin/tool") == NotOwned(("dpkg",))
+        debian.install("late", {"usr/lib/late": "l", "usr/bin/tool2": "t"})
         assert not databases.same()
+        databases = databases.again()
+        assert databases.same()
+        assert isinstance(databases.owner(b"/usr/lib/late"), Owned)
         assert names(live, "/usr/lib/late") == ["late"]
     finally:
         live.close()

@@ -5,16 +5,19 @@ from mapsd.views.columns.backing import OF_BACKINGS
 from mapsd.views.columns.finding import OF_FINDINGS
 from mapsd.views.columns.mapping import OF_MAPPINGS
 from mapsd.views.columns.name import OF_NAMES
+from mapsd.views.columns.package import OF_PACKAGES
 from mapsd.views.columns.process import OF_PROCESSES
 from mapsd.views.columns.row import Column, Row, Value
 from mapsd.views.render import escaped, printable
 
-__all__ = ["COLUMNS", "FILES", "MAPPINGS", "OF_CONTAINERS", "SAME", "Column", "Row", "Value", "brief", "named", "text"]
+__all__ = ["COLUMNS", "FILES", "MAPPINGS", "OF_CONTAINERS", "OF_PACKAGES", "PACKAGES", "SAME", "Column", "Row", "Value",
+           "brief", "named", "text"]
 
 SAME = "(same)"
-COLUMNS = (*OF_PROCESSES, *OF_MAPPINGS, *OF_NAMES, *OF_BACKINGS, *OF_FINDINGS)
+COLUMNS = (*OF_PROCESSES, *OF_MAPPINGS, *OF_NAMES, *OF_BACKINGS, *OF_PACKAGES, *OF_FINDINGS)
 MAPPINGS = ("ADDRESS", "PERMS", "STATE", "LAYER", "CONFIDENCE", "USER_PATH", "BACKING")
 FILES = ("START", "MAPPINGS", "STATE", "LAYER", "CONFIDENCE", "USER_PATH", "BACKING")
+PACKAGES = ("PACKAGE", "PACKAGE_VERSION", "PACKAGE_STATE")
 # Those that a lookup must ask for the container.
 OF_CONTAINERS = frozenset({"CONTAINER", "CONTAINER_ID", "ENGINE", "IMAGE", "IMAGE_DIGEST", "POD", "POD_NAMESPACE",
                            "POSITION", "DIFF_ID", "DIGEST", "STEP"})
