@@ -5,9 +5,10 @@ and the engine's files say whose it is. What the process or its parents say of t
 """
 
 from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, read, scene
-from mapsd.answer.toplayer import SEES_ALL, is_proven, top_directory
+from mapsd.answer.toplayer import SEES_ALL, lower_directories, top_layer
 from mapsd.engines import lxc, runners, runtimes, stores
 from mapsd.engines.documents import Unread
+from mapsd.engines.place import places
 from mapsd.errors import ProcessGone
 from mapsd.light import TYPE_CHECKING, Sequence
 from mapsd.model import Evidence, FileFacts, Mount
@@ -15,7 +16,7 @@ from mapsd.model.containers import Contained, Container, MountedElsewhere, Uncon
 from mapsd.parse import cgroup
 from mapsd.resolve.hostpath import host_path
 from mapsd.resolve.layout import root_mount
-from mapsd.resolve.overlays import OVERLAY, build
+from mapsd.resolve.overlays import OVERLAY
 from mapsd.resolve.scene import Place, Scene
 
 if TYPE_CHECKING:
@@ -126,17 +127,13 @@ def _is_same(process: "Texts", beside: "Beside", link: str) -> bool | None:
 
 
 def _by_overlay(root: Mount, around: Scene, pid: int, attempt: "ContainedAttempt") -> Contained | None:
-    overlay = build(root, around)
-    own = top_directory(overlay, around, attempt)
-    if isinstance(own, Unidentified):
-        return own
-    lowers = [layer.dir.path for layer in overlay.lowers() if layer.dir is not None and layer.dir.mine]
-    role = "upper" if overlay.has_upper() else "topmost"
-    detail = Evidence("layer", f"the {role} layer of its root is this container's in the engine's store")
-    found = _in_store(own, lowers, attempt.beside(), detail)
-    if isinstance(found, Container) and not is_proven(overlay, around):
-        return _of_owner(found, pid, attempt.beside())
-    return found
+    top = top_layer(root, around, attempt)
+    if isinstance(top, Unidentified):
+        return top
+    lowers = [one for place in places(top.directory) for one in lower_directories(root, place.store, around)]
+    detail = Evidence("layer", f"the {top.role} layer of its root is this container's in the engine's store")
+    found = _in_store(top.directory, lowers, attempt.beside(), detail)
+    return _of_owner(found, pid, attempt.beside()) if isinstance(found, Container) and not top.proven else found
 
 
 def _of_owner(found: Container, pid: int, beside: "Beside") -> Contained:

@@ -58,7 +58,7 @@ class Overlay(NamedTuple):
 def build(mount: Mount, scene: Scene) -> Overlay:
     """Return the overlay of a mount, its layers opened where that is possible."""
     options = overlay_options.parse(mount.options)
-    bases = tuple(dict.fromkeys(_bases(options, mount, scene)))
+    bases = tuple(dict.fromkeys(places(options, mount, scene)))
     below = [("lower", text) for text in options.lower] + [("data", text) for text in options.data]
     lowers = []
     for index, (role, text) in enumerate(below, 1):
@@ -104,7 +104,7 @@ def mounted_later(found: FileFacts, mount: Mount, scene: Scene) -> bool:
     return False
 
 
-def _bases(options: OverlayOptions, mount: Mount, scene: Scene) -> Iterator[bytes]:
+def places(options: OverlayOptions, mount: Mount, scene: Scene) -> Iterator[bytes]:
     """Yield directories that a relative layer may be relative to: identity decides, this only proposes."""
     for text in (options.upper, options.work, *options.lower):
         if text is not None and text.startswith(b"/"):

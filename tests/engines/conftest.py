@@ -38,7 +38,8 @@ def space() -> Iterator[lab.Space]:
 
 def groups() -> set[Path]:
     """Return the control groups near the roots: engines leave theirs."""
-    tops = (lab.GROUP, "libpod_parent", "docker", "lxc.payload.web", "lxc.monitor.web", "lxc.pivot", "payload")
+    tops = (lab.GROUP, f"{lab.GROUP}-runc", f"{lab.GROUP}-crun", "libpod_parent", "docker", "lxc.payload.web",
+            "lxc.monitor.web", "lxc.pivot", "payload")
     starts = (_GROUPS, *_GROUPS.glob("*"))
     return {Path(path) for top in tops for start in starts for path, _, _ in os.walk(start / top)}
 

@@ -66,7 +66,7 @@ def test_a_store_that_only_its_engine_sees_is_read_through_the_engine(space, ima
             assert (found.engine, found.id, found.name, found.image_id) == ("podman", one.id, one.name, one.image_id)
             layers = session.image_layers(found)
     assert ([layer.diff_id for layer in layers.layers], layers.reason) == (one.image.layers, None)
-    space.run("umount", hidden)
+    space.run("umount", "-l", hidden)
 
 
 def test_a_pod_of_podmans_is_named(space, images):
@@ -229,6 +229,6 @@ def test_an_overlay_with_the_inode_number_of_a_containers_layer_is_not_that_cont
     with started(space, *lab.as_user(space, "forger"), "unshare", "-Urm", "--propagation", "private", "sh", "-ec",
                  script) as pid:
         said = space.run("env", f"PYTHONPATH={CHECKOUT}", sys.executable, "-c", asking, pid)
-    space.run("umount", victim)
+    space.run("umount", "-l", victim)
     assert said.startswith("Unidentified(")
     assert "another user's than the store" in said
