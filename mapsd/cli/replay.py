@@ -23,7 +23,7 @@ def replayed(name: str, command: ModuleType, asked: Asked) -> tuple[int, list[st
     if "self" in asked.operands[:1 if name in _ONE_PROCESS else None]:
         raise UsageError("self is no process of a recording: give the PID that it had")
     session = RecordedSession(os.fsencode(asked.values["from"]), asked.values.get("proof", "auto"))
-    if any(word[:1].isalpha() for word in asked.operands):
+    if not all(word.isdigit() or word.startswith(("/", "0x")) for word in asked.operands):
         from mapsd.cli.named import has_containers, numbered  # noqa: PLC0415  (most operands are PIDs)
         asked = numbered(name, asked, session.containers) if has_containers(name, asked.operands) else asked
     ended: tuple[int, list[str]] = command.run(asked, *_ask(name, session, asked))

@@ -21,7 +21,7 @@ TABLE = [
     ("layers ABSENT", NOTHING), ("layers", USAGE), ("layers PID --proof bpf", USAGE),
     ("which PID /", FOUND), ("which PID /nothing/here", NOTHING), ("which ABSENT /", NOTHING), ("which PID bin", USAGE),
     ("translate PID /etc/passwd", FOUND), ("translate ABSENT /etc/passwd", NOTHING),
-    ("translate PID /nothing/here", NOTHING), ("translate", USAGE), ("translate PID 10:12 5", USAGE),
+    ("translate PID /nothing/here", NOTHING), ("lookup 4f4f4f4f", NOTHING), ("translate", USAGE), ("translate PID 10:12 5", USAGE),
     ("extract ABSENT 0x0 -o -", NOTHING), ("extract PID 0x0", USAGE), ("extract PID", USAGE),
     ("record ABSENT -o -", NOTHING), ("record PID", USAGE), ("record -o -", USAGE),
     ("serve now", USAGE), ("serve --lookups 0", USAGE), ("serve --help", FOUND),
