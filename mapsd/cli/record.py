@@ -21,7 +21,8 @@ COMMAND = Command(
     "record", "PID|CONTAINER|self … -o FILE",
     "Write down all that the answers about processes are made from, so that lookup, explain, fds, layers, which, "
     "translate, containers and doctor can answer from the file (--from=FILE) on another machine, as another user, and "
-    "after the processes have exited. It is plain text with a digest for each section: what is cut off or altered is refused.\n\n"
+    "after the processes have exited. It is plain text with a digest for each section: what is cut off or altered is "
+    "refused.\n\n"
     "It has the texts of /proc, what links and paths open, the entries and attributes of layers that were asked for, "
     "what page frames, build ids and the BPF iterator said, and what doctor finds. No byte of a file or of "
     "memory is in it, but names are: of files, of users' directories, of programs. --redact writes others in their "
