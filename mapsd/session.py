@@ -165,12 +165,12 @@ class Session:
         path that is not absolute) and ParseError; for *pid* also ProcessGone and AccessDenied: others are counted.
         """
         from mapsd.answer import translation  # noqa: PLC0415  (a lookup needs none of it)
-        from mapsd.answer.translated import Means  # noqa: PLC0415  (as above)
+        from mapsd.answer.translated import Means, translated  # noqa: PLC0415  (as above)
         from mapsd.answer.unsearched import Unsearched  # noqa: PLC0415  (as above)
         from mapsd.resolve.possible import Texts  # noqa: PLC0415  (as above)
-        search = _searching() if walk else lambda _: Unsearched()
-        means = Means(search, Texts())
-        asking = translation.Asking(self._live, means, self._root, os.uname().release, time.time())
+        means = Means(_searching() if walk else lambda _: Unsearched(), Texts())
+        asking = translation.Asking(lambda wanted, one: translated(one, wanted, self._live, means), self._root,
+                                    os.uname().release, time.time())
         if pid is not None:
             return translation.in_process(wanted, pid, asking)
         return translation.among(wanted, self.pids() if among is None else among, asking)

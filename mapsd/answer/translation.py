@@ -1,22 +1,17 @@
 """One process for each mount namespace and root, asked for the names of a file: the others see the same ones."""
 
-from mapsd.answer.translated import Means, translated
 from mapsd.errors import AccessDenied, ProcessGone, UsageError
-from mapsd.light import TYPE_CHECKING, Callable, Hashable, NamedTuple, Sequence
+from mapsd.light import Callable, Hashable, NamedTuple, Sequence
 from mapsd.model.translated import Numbered, Translation, View, Wanted
-
-if TYPE_CHECKING:
-    from mapsd.sources import Source
 
 
 class Asking(NamedTuple):
-    """Whom is asked: what opens a process, what all of them share, and what is equal for one root.
+    """What asks one process for the names of a file, and what is equal for processes that have the same names.
 
     *release* is the kernel's, *now* the time in seconds since the epoch.
     """
 
-    source: "Source"
-    means: Means
+    ask: Callable[[Wanted, int], View]
     root: Callable[[int], Hashable]
     release: str
     now: float
@@ -25,7 +20,7 @@ class Asking(NamedTuple):
 def in_process(wanted: Wanted, pid: int, asking: Asking) -> Translation:
     """Return the names of a file in one process. Raises UsageError, ProcessGone, AccessDenied, NoHost, ParseError."""
     demand_absolute(wanted)
-    found = translated(pid, wanted, asking.source, asking.means)
+    found = asking.ask(wanted, pid)
     return Translation(wanted, asking.release, asking.now, (found,), problem=found.problem)
 
 
@@ -69,7 +64,7 @@ def _first(wanted: Wanted, pids: list[int], asking: Asking) -> tuple[View | None
     for place, pid in enumerate(pids):
         try:
             root = asking.root(pid)
-            found = translated(pid, wanted, asking.source, asking.means)
+            found = asking.ask(wanted, pid)
             if asking.root(pid) == root:
                 return found._replace(pids=tuple(pids[place:])), gone, denied
             gone += 1

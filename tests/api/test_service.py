@@ -9,8 +9,10 @@ from mapsd import Session
 from mapsd.errors import AccessDenied, KernelLacks, MapsdError, ParseError, ProcessGone, UsageError
 from mapsd.linux.rights.authority import Peer
 from mapsd.model import ProcessAnswer, ProcessFacts
+from mapsd.model.translated import OnHost, Translation, View
 from mapsd_api.answers.problems import Problem, as_object
 from mapsd_api.asker.identity import Identity
+from mapsd_api.lookups.everywhere import ROUNDS, everywhere
 from mapsd_api.lookups.flights import Flights
 from mapsd_api.lookups.pool import Pool
 from mapsd_api.lookups.roster import Roster
@@ -227,3 +229,38 @@ def test_whoever_may_see_other_processes_shares_no_answer():
     kernel = Kernel(7, 8)
     assert together(kernel, 7)[1] == {7}
     assert together(kernel, 7, 8)[1] == {7, 8}
+
+
+def gathered(kernel: Kernel, roots: Sequence[Sequence[int]]) -> Translation:
+    """Return what is told of processes by their roots, of which the first that is left answers for each."""
+    wanted = OnHost(b"/file")
+
+    def question(_: object, asked: Sequence[int]) -> Translation:
+        kernel.lookups += 1
+        left = [[pid for pid in pids if pid in asked] for pids in roots]
+        found = tuple(View(kernel.who(pids[0]), "6.18", 1.0, tuple(pids), ()) for pids in left if pids)
+        kernel.after()
+        return Translation(wanted, "6.18", 1.0, found)
+    every = sorted(pid for pids in roots for pid in pids)
+    return everywhere(served(kernel), USER, "operation", every, question, wanted)
+
+
+def test_whoever_exits_before_the_answer_is_told_takes_no_other_process_along():
+    kernel = Kernel(1, 2, 3, 7)
+    kernel.after = lambda: kernel.processes.pop({1: 1, 2: 2}.get(kernel.lookups, 0), None)
+    assert [view.pids for view in gathered(kernel, [[1, 2, 3], [7]]).views] == [(3,), (7,)]
+    assert kernel.lookups == 3
+
+
+def test_of_processes_that_exit_one_after_the_other_no_end_is_waited_for():
+    kernel = Kernel(*range(1, 20))
+    kernel.after = lambda: kernel.processes.pop(kernel.lookups, None)
+    assert gathered(kernel, [range(1, 20)]).views == ()
+    assert kernel.lookups == ROUNDS
+
+
+def test_nobody_is_asked_of_whom_nothing_may_be_told():
+    kernel = Kernel(1, 2)
+    kernel.seen = set()
+    assert gathered(kernel, [[1], [2]]).views == ()
+    assert kernel.looks == []

@@ -19,6 +19,7 @@ from tests.overlay.files import device, fill
 from tests.overlay.scenes import Scene, gone
 from tests.overlay.target import PAGE
 from tests.overlay.test_data_only import mark
+from tests.overlay.test_layer_names import mounted_from
 from tests.overlay.test_nested import Nested
 from tests.overlay.test_which import lay, live, writable
 from tests.overlay.translating import Truth, asked, names, regular, told, visible, wrong
@@ -366,3 +367,37 @@ def test_a_recording_has_the_names_of_files_that_were_mapped(lab, mapper, tmp_pa
         ["/both visible"], ["/both hidden by copied-up"], ["/both hidden by file"]]
     assert [one.what for one in view.skipped] == ["names"]
     assert session.translate(Inside(b"/fresh")).views[0].names == ()
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
+def test_an_upper_directory_that_was_moved_has_its_files_where_it_is_now(lab, mapper, kind):
+    with writable("translate, moved upper", lab, mapper, (kind, kind)) as scene:
+        scene.mount()
+        scene.start()
+        scene.contain()
+        live(scene)
+        moved = scene.top.path.rename(scene.top.path.with_name("moved"))
+        fill(scene.top.path / "fresh", "a decoy")
+        pid = scene.target.pid
+        assert told(names(pid, OnHost(os.fsencode(moved / "fresh")))) == ["/fresh visible"]
+        assert visible(pid, OnHost(os.fsencode(scene.top.path / "fresh"))) == set()
+        assert told(names(pid, OnHost(os.fsencode(scene.layers[0].path / "both")))) == ["/both hidden by copied-up"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_layers_by_relative_texts_are_found_or_said_to_be_lost(lab, mapper, known):
+    with writable("translate, relative layers", lab, mapper) as scene:
+        store = scene.layers[0].path.parent
+        scene.settle()
+        cwd, below = (scene.base, "ground/store/") if known else (store, "")
+        mounted_from(scene, cwd, f"lowerdir={below}l1:{below}l2,upperdir={below}u,workdir={below}u-work", scene.merged)
+        scene.start()
+        scene.contain()
+        live(scene)
+        if known:
+            # Where the overlay is mounted proposes where it was mounted from.
+            assert wrong(Truth(scene.target.pid, every(scene), "/")) == []
+            return
+        [view] = asked(scene.target.pid, OnHost(os.fsencode(store / "l1/late"))).views
+        assert view.names == ()
+        assert [one.what.split()[:2] for one in view.skipped] == [["2", "layers"]]

@@ -11,6 +11,7 @@ from mapsd.views.translationjson import translation_object
 from mapsd_api import schemas
 from mapsd_api.answers.problems import Problem
 from mapsd_api.answers.responses import as_json, whole
+from mapsd_api.lookups.everywhere import everywhere
 from mapsd_api.lookups.told import told
 from mapsd_api.routes.asked import OF_PROCESS, Answering, Asker, Pid, exact_path, problems
 
@@ -77,9 +78,6 @@ def translate_everywhere(asked: Meant, daemon: Answering, asker: Asker) -> Respo
     """Say the same of all processes that the asker may see: one is asked for each mount namespace and root."""
     wanted, walk = asked.wanted(), asker.everything
     daemon.service.listed(asker, "translate_everywhere")
-    found, seen = daemon.service.together(
-        asker, "translate_everywhere", daemon.pids(),
-        lambda worker, pids: worker.by("auto").translate(wanted, among=pids, walk=walk), wanted, walk)
-    views = tuple(view._replace(pids=tuple(pid for pid in view.pids if pid in seen))
-                  for view in found.views if view.process.pid in seen)
-    return as_json(translation_object(found._replace(views=views)))
+    return as_json(translation_object(everywhere(
+        daemon.service, asker, "translate_everywhere", daemon.pids(),
+        lambda worker, pids: worker.by("auto").translate(wanted, among=pids, walk=walk), wanted, walk)))
