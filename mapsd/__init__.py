@@ -2,6 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mapsd.disk import Disk
     from mapsd.extraction import extract
     from mapsd.linux.doctor import examined as doctor
     from mapsd.linux.elsewhere.host import host
@@ -11,12 +12,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 # public name: where it comes from
-_FROM = {"Session": "session.Session", "doctor": "linux.doctor.examined", "explain": "views.explanation.explain",
-         "extract": "extraction.extract", "fds": "once.fds", "host": "linux.elsewhere.host.host",
-         "layers": "once.layers", "lookup": "once.lookup", "translate": "once.translate",
-         "which": "once.which"}
-__all__ = ["Session", "__version__", "doctor", "explain", "extract", "fds", "host", "layers", "lookup", "translate",
-           "which"]
+_FROM = {"Disk": "disk.Disk", "Session": "session.Session", "doctor": "linux.doctor.examined",
+         "explain": "views.explanation.explain", "extract": "extraction.extract", "fds": "once.fds",
+         "host": "linux.elsewhere.host.host", "layers": "once.layers", "lookup": "once.lookup",
+         "translate": "once.translate", "which": "once.which"}
+__all__ = ["Disk", "Session", "__version__", "doctor", "explain", "extract", "fds", "host", "layers", "lookup",
+           "translate", "which"]
 
 
 def __getattr__(name: str) -> object:

@@ -7,6 +7,8 @@ MapsdError
 │  └─ NotRecorded(pid, recording)     a recording has no such process, or not this question about it
 ├─ AccessDenied(what, needs)          the capability that is missing
 ├─ NoSuchContainer(word)              no container that runs has this name or id
+│  └─ NotOnDisk(word)                 no container of a disk has
+├─ StackUnknown(container, reason)    which layers a container of a disk has is not known
 ├─ KernelLacks(feature)               the running kernel has no such call
 ├─ MachineUnknown(machine, bits)      the machine's system calls are not known
 ├─ NothingHeld(pid, reason)           there are no bytes to extract at an address
@@ -85,6 +87,24 @@ class NoSuchContainer(MapsdError):
         """Keep the word, ready for a message."""
         super().__init__(f"{word}: neither a PID nor a container that runs and can be seen")
         self.word = word
+
+
+class NotOnDisk(NoSuchContainer):
+    """No container of the stores on a disk has this name or an id that begins so."""
+
+    def __init__(self, word: str) -> None:
+        """Keep the word, ready for a message."""
+        super().__init__(word)
+        self.args = (f"{word}: no container of a store on this disk",)
+
+
+class StackUnknown(MapsdError):
+    """Which layers a container of a disk has is not known."""
+
+    def __init__(self, container: str, reason: str) -> None:
+        """Keep the container's name or id, and why."""
+        super().__init__(f"{container}: its layers are not known: {reason}")
+        self.container, self.reason = container, reason
 
 
 class KernelLacks(MapsdError):

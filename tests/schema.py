@@ -18,9 +18,9 @@ PATHS = {"name", "exe", "root", "path", "user_path", "host_path", "openable_path
 
 @cache
 def validator(name: str = "lookup") -> Draft202012Validator:
-    """Return what checks against a published schema, which may refer to that of a lookup."""
-    named = [json.loads((SCHEMAS / f"{one}.json").read_text()) for one in ("lookup", name)]
-    return Draft202012Validator(named[1], registry=Registry([(one["$id"], one) for one in named]))
+    """Return what checks against a published schema, which may refer to those of a lookup and of a name."""
+    named = [json.loads((SCHEMAS / f"{one}.json").read_text()) for one in ("lookup", "which", name)]
+    return Draft202012Validator(named[-1], registry=Registry([(one["$id"], one) for one in named]))
 
 
 def broken(name: str, answer: dict) -> list[str]:

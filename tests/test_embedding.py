@@ -28,7 +28,7 @@ def test_there_is_an_example_of_every_way_to_ask_that_the_page_names():
 
 
 def test_the_interface_is_what_the_page_says():
-    assert sorted(mapsd.__all__) == ["Session", "__version__", "doctor", "explain", "extract", "fds", "host",
+    assert sorted(mapsd.__all__) == ["Disk", "Session", "__version__", "doctor", "explain", "extract", "fds", "host",
                                      "layers", "lookup", "translate", "which"]
 
 

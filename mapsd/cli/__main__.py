@@ -65,6 +65,9 @@ def _answer(words: list[str]) -> tuple[int, list[str]]:
     if "from" in asked.values:
         from mapsd.cli.replay import replayed  # noqa: PLC0415  (most answers are the machine's)
         return replayed(words[0], module, asked)
+    if "root" in asked.values:
+        from mapsd.cli.ondisk import answered  # noqa: PLC0415  (most hosts run)
+        return answered(words[0], asked)
     if not all(word.isdigit() or word == "self" or word.startswith(("/", "0x")) for word in asked.operands):
         from mapsd.cli.named import has_containers, of_machine  # noqa: PLC0415  (most operands are PIDs)
         asked = of_machine(words[0], asked) if has_containers(words[0], asked.operands) else asked

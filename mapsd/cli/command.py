@@ -68,6 +68,9 @@ MACHINE = (
     Option(("--host-root",), "the root of that procfs's process 1, bound here: files of layers are opened below it and "
            "named without it; unless given, the process's own", "DIR"))
 FROM = Option(("--from",), "answer from this recording (mapsd record) instead of the machine", "FILE")
+ROOT = Option(("--root",), "the containers of a host that does not run: its disk is mounted here, or a store unpacked",
+              "DIR")
+ROOT_ALONE = tuple(("root", option.name) for option in (*MACHINE, FROM))
 
 
 def machine(asked: Asked) -> Host:

@@ -1,7 +1,7 @@
 """`mapsd containers`: the containers that run."""
 
 import mapsd
-from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, Asked, Command, Option, machine
+from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, ROOT, ROOT_ALONE, Asked, Command, Option, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.light import TYPE_CHECKING, Callable
 
@@ -15,8 +15,9 @@ COMMAND = Command(
     "root and namespaces of its own, is `(no engine)`.\n\n"
     "A command that takes a PID also takes a container by its name or by the beginning of its id; `container:NAME` is "
     "one whose name is a number or has other letters.",
-    (Option(("-n", "--noheadings"), "no headings"), JSON, *MACHINE, FROM),
-    ((0, "found"), (1, "no container runs, or none can be seen"), NO_DAEMON, (70, "not answered or not written")))
+    (Option(("-n", "--noheadings"), "no headings"), JSON, *MACHINE, FROM, ROOT),
+    ((0, "found"), (1, "no container runs, or none can be seen"), NO_DAEMON, (70, "not answered or not written")),
+    ROOT_ALONE)
 Ask = Callable[[], "Containers"]
 
 
@@ -33,10 +34,11 @@ def _run(asked: Asked, found: "Containers") -> tuple[int, list[str]]:
         complain(f"{pid}: whether it is in a container is not established: {why.reason}")
     if found.denied:
         complain(f"{found.denied} process{'es' * (found.denied != 1)} may not be read")
-    return FOUND if found.running else NOTHING, _lines(asked.flags, found)
+    return FOUND if found.running else NOTHING, lines_of(asked.flags, found)
 
 
-def _lines(flags: frozenset[str], found: "Containers") -> list[str]:
+def lines_of(flags: frozenset[str], found: "Containers") -> list[str]:
+    """Return the table of containers, or their JSON."""
     if "json" in flags:
         import json  # noqa: PLC0415  (9 ms that the table does not need)
 

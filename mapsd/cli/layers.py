@@ -4,7 +4,7 @@ import os
 
 import mapsd
 from mapsd.cli.arguments import pid
-from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, Asked, Command, machine
+from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, ROOT, ROOT_ALONE, Asked, Command, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Callable
@@ -18,10 +18,12 @@ COMMAND = Command(
     "the order of lookup: upper:0, then the lowers from the topmost down, then the data-only layers. For each layer "
     "the directory that it is, as the observer names it, and what stands in the way where it cannot be found or "
     "reached. A layer is certain where the overlay itself names a file of this very directory: a text alone may name "
-    "another one since the mount. An option in parentheses is not printed by the kernel.",
-    (JSON, *MACHINE, FROM),
+    "another one since the mount. An option in parentheses is not printed by the kernel.\n\n"
+    "With --root the layers of a container that does not run, in the same order: which of its image's they are, and "
+    "the step of the image's history that made each.",
+    (JSON, *MACHINE, FROM, ROOT),
     ((0, "found"), (1, "no such process, or it sees no overlay"), (3, "the process may not be read"),
-     (4, "the process exited meanwhile"), NO_DAEMON, (70, "not answered or not written")))
+     (4, "the process exited meanwhile"), NO_DAEMON, (70, "not answered or not written")), ROOT_ALONE)
 Ask = Callable[[int], "ProcessLayers"]
 
 

@@ -75,8 +75,9 @@ def _demand_elsewhere(asked: Asked) -> None:
     for option in MACHINE:
         if option.name in asked.values:
             raise UsageError(f"--{option.name} is the daemon's own setting")
-    if "from" in asked.values:
-        raise UsageError("--from asks no daemon: leave --socket and --url out")
+    for name in ("from", "root"):
+        if name in asked.values:
+            raise UsageError(f"--{name} asks no daemon: leave --socket and --url out")
 
 
 def _lookup(asked: Asked, session: RemoteSession, *, contained: bool) -> tuple[lookup.Ask, Callable[[], list[int]]]:

@@ -4,7 +4,7 @@ import os
 
 import mapsd
 from mapsd.cli.arguments import pid, quoted
-from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, Asked, Command, machine
+from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, ROOT, ROOT_ALONE, Asked, Command, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Callable
@@ -21,11 +21,11 @@ COMMAND = Command(
     "whiteout (it hides the name below), passed (a directory on the way that is opaque or redirected), blocked (no "
     "directory on the way), hidden (a copy that is not seen, and what hides it), unknown.\n\n"
     "Of a path that leads to nothing the same is said: which whiteout hides which copy. A path on no overlay is the "
-    "file itself.",
-    (JSON, *MACHINE, FROM),
+    "file itself. With --root: what a container that does not run would show, if its engine mounted its layers.",
+    (JSON, *MACHINE, FROM, ROOT),
     ((0, "the path opens something"), (1, "no such process, or the path opens nothing or cannot be followed"),
      (3, "the process or the path may not be read"), (4, "the process exited meanwhile"),
-     NO_DAEMON, (70, "not answered or not written")))
+     NO_DAEMON, (70, "not answered or not written")), ROOT_ALONE)
 Ask = Callable[[int, bytes], "Which"]
 
 

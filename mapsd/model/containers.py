@@ -93,7 +93,10 @@ class Housed(NamedTuple):
 
 
 class Running(NamedTuple):
-    """A container and its processes, in the order of their start; *image* are the layers of its image."""
+    """A container and its processes, in the order of their start; *image* are the layers of its image.
+
+    One of a disk has no processes.
+    """
 
     container: Container
     pids: tuple[int, ...]
@@ -104,11 +107,11 @@ class Containers(NamedTuple):
     """The containers that run; *as_of* is in seconds since the epoch.
 
     *unidentified* are processes of which it is not known whether they are in one; *gone* and *denied* count those that
-    exited meanwhile or may not be read.
+    exited meanwhile or may not be read. Of a disk, they are stores with something spoilt, by their directories.
     """
 
     running: tuple[Running, ...]
-    unidentified: tuple[tuple[int, Unidentified], ...]
+    unidentified: tuple[tuple[int | str, Unidentified], ...]
     gone: int
     denied: int
     as_of: float

@@ -31,7 +31,7 @@ def _cells(one: Running) -> _Cells:
     pod = container.pod if container.namespace is None else f"{container.namespace}/{container.pod}"
     short = container.id[:_SHORT] if container.id is not None else None
     return _Cells(container.name or ("(no engine)" if container.engine is None else None), container.engine, short,
-                  container.image, pod, str(one.pids[0]), str(len(one.pids)))
+                  container.image, pod, str(one.pids[0]) if one.pids else "-", str(len(one.pids)))
 
 
 def as_object(found: Containers) -> JsonObject:

@@ -1,5 +1,6 @@
 """A process's overlays, and the file that a name opens, as JSON objects. No raw control byte leaves here."""
 
+from mapsd.light import Sequence
 from mapsd.model import Backing, FileFacts, Layer, Mount, ProcessAnswer, ProcessFacts, Skipped
 from mapsd.model.layers import Descent, Directory, LayerView, Met, OverlayView, ProcessLayers, Switch, Which
 from mapsd.views.render import CONFIDENCE, JsonObject, as_json, escaped
@@ -79,14 +80,15 @@ def _directory(one: Directory | None) -> JsonObject | None:
 
 def _descent(one: Descent) -> JsonObject:
     return {"mount": mount_object(one.mount), **path_fields("path", one.path), "attributes_visible": one.visible,
-            "met": [_met(met, one) for met in one.met]}
+            "met": [met_object(each, one.met, one.visible) for each in one.met]}
 
 
-def _met(one: Met, descent: Descent) -> JsonObject:
-    hider = None if one.by is None else descent.met[one.by]
+def met_object(one: Met, met: Sequence[Met], visible: bool) -> JsonObject:
+    """Return what lies in a layer, *met* with others; *visible* says that the overlay's attributes are."""
+    hider = None if one.by is None else met[one.by]
     found = one.found if isinstance(one.found, FileFacts) else None
     attributes = {} if found is None else dict(found.xattrs)
-    known = found is not None and descent.visible
+    known = found is not None and visible
     return {
         "what": one.what, "layer": layer_place(one.layer), **path_fields("path", one.path), "named": one.named,
         "kind": None if found is None else found.kind, "file": None if one.file is None else file_object(one.file),

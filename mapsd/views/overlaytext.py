@@ -99,8 +99,13 @@ def _opens(found: Which) -> str:
     winner = found.winner
     if winner is not None and winner.backing is not None:
         return backed(winner.backing)
-    merged = [_layer(one) for one in found.descents[0].met if one.what == "merged"] if found.descents else []
-    return f"a directory of {', '.join(merged)}" if merged else "?"
+    return merged(found.descents[0].met) if found.descents else "?"
+
+
+def merged(met: Sequence[Met]) -> str:
+    """Return of which layers a directory is, a question mark where that is not known."""
+    layers = [_layer(one) for one in met if one.what == "merged"]
+    return f"a directory of {', '.join(layers)}" if layers else "?"
 
 
 def _whole(way: Way) -> bytes:
@@ -119,13 +124,18 @@ def _descent(one: Descent, *, several: bool) -> Iterator[str]:
     yield ""
     if several:
         yield f"in the layers of the {_mounted(one.mount)}:"
-    if not one.met:
-        yield "no layer has anything of this name"
-        return
-    yield from aligned([("LAYER", "WHAT", "DEVICE", "INODE", "PATH"), *(_met(met, one.met) for met in one.met)], "")
-    if not one.visible:
+    yield from met_lines(one.met)
+    if one.met and not one.visible:
         yield because("opaque directories, redirects, metacopies and whiteouts by attribute cannot be seen",
                        "CAP_SYS_ADMIN")
+
+
+def met_lines(met: Sequence[Met]) -> Iterator[str]:
+    """Yield what lies in each layer at a name and on the way to it."""
+    if not met:
+        yield "no layer has anything of this name"
+        return
+    yield from aligned([("LAYER", "WHAT", "DEVICE", "INODE", "PATH"), *(_met(one, met) for one in met)], "")
 
 
 def _met(one: Met, met: Sequence[Met]) -> tuple[str, ...]:
