@@ -128,7 +128,8 @@ def test_files_of_the_container_at_the_same_paths_are_not_taken(lab, mapper, kin
     assert not wrong, "\n".join(wrong)
 
 
-OTHERS = {"layers": lambda _: [], "fds": lambda _: [], "which": lambda made: [made.named("early/plain-s")]}
+OTHERS = {"layers": lambda _: [], "fds": lambda _: [], "which": lambda made: [made.named("early/plain-s")],
+          "translate": lambda made: [str(made.layers[0].path / "early/plain-s")]}
 
 
 @pytest.mark.parametrize("command", OTHERS)
@@ -142,7 +143,9 @@ def test_the_other_commands_answer_alike(lab, mapper, command, kind):
             return [here, from_inside(box, command, pid, *more)]
     here, there = as_machine(work)
     assert without_openable(there) == without_openable(here)
-    assert here["process"]["pid"] == there["process"]["pid"]
+    asked = [answer["views"][0] if command == "translate" else answer for answer in (here, there)]
+    assert asked[0]["process"]["pid"] == asked[1]["process"]["pid"]
+    assert command != "translate" or [one["what"] for one in asked[0]["names"]] == ["visible"]
 
 
 def without_openable(part: object) -> object:

@@ -11,7 +11,7 @@ from mapsd.model import DeviceId
 from mapsd.model.translated import Inside, Numbered, OnHost
 from mapsd.recorder.session import RecordedSession
 from mapsd.recorder.written import record
-from tests.overlay import kernel
+from tests.overlay import kernel, older
 from tests.overlay.battery import rootless
 from tests.overlay.capabilities import LACKING, drop
 from tests.overlay.child import told as told_by
@@ -401,3 +401,21 @@ def test_layers_by_relative_texts_are_found_or_said_to_be_lost(lab, mapper, know
         [view] = asked(scene.target.pid, OnHost(os.fsencode(store / "l1/late"))).views
         assert view.names == ()
         assert [one.what.split()[:2] for one in view.skipped] == [["2", "layers"]]
+
+
+@pytest.mark.parametrize("lacking", older.LACKING)
+def test_no_name_is_wrong_on_a_kernel_that_lacks_a_call(lab, mapper, lacking):
+    with writable(f"translate, {lacking}", lab, mapper) as scene:
+        scene.mount(",metacopy=on")
+        scene.start()
+        scene.contain()
+        live(scene)
+        truth = Truth(scene.target.pid, every(scene), "/")
+
+        def ask() -> list[object]:
+            older.LACKING[lacking]()
+            with Session() as session:
+                found = session.translate(OnHost(os.fsencode(scene.layers[0].path / "late")),
+                                          among=[scene.target.pid, os.getpid()])
+            return [wrong(truth, weak=True), [len(view.pids) for view in found.views]]
+        assert told_by(ask) == [[], [1, 1]]
