@@ -225,6 +225,9 @@ class Beside(Protocol):
     def servers(self, uid: int, mount_point: bytes) -> Sequence[Runner]:
         """Return the processes of a user that have a mount point among their arguments."""
 
+    def is_outside(self, pid: int) -> bool:
+        """Return whether a process has the machine's root: no container's inhabitant has, whatever it calls itself."""
+
     def owners(self, pid: int) -> Sequence[int] | None:
         """Return who made a process's user namespace and those that it is in, up to ours; None where it is hidden."""
 

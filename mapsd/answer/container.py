@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _UNSTEADY = Unidentified("the process's mounts or root changed each time they were read")
 _CHROOT = Uncontained("its root was changed (chroot), but it is in the machine's mount namespace")
 _FUSE = b"fuse.fuse-overlayfs"
+_Who = tuple[int, cgroup.Hint | None]  # a process, and the container that its control groups name
 _KTHREAD = 0x200000  # PF_KTHREAD, include/linux/sched.h
 
 
@@ -57,13 +58,10 @@ def _answer(seen: "Inhabitant", reading: Reading) -> Contained:
     attempt = seen.attempt()
     try:
         around = scene(seen, reading, attempt.machine)
-        return _agreed(_identified(around, attempt, seen.process), _hint(seen.process), seen.process.pid, attempt)
+        hint = cgroup.hint(cgroup.parse(seen.process.text("cgroup")))
+        return _agreed(_identified(around, hint, attempt, seen.process), hint, seen.process.pid, attempt)
     finally:
         attempt.close()
-
-
-def _hint(process: "Texts") -> cgroup.Hint | None:
-    return cgroup.hint(cgroup.parse(process.text("cgroup")))
 
 
 def _agreed(found: Contained, hint: cgroup.Hint | None, pid: int, attempt: "ContainedAttempt") -> Contained:
@@ -77,18 +75,16 @@ def _agreed(found: Contained, hint: cgroup.Hint | None, pid: int, attempt: "Cont
     if found.id is None:
         return found
     told = runners.conmon(attempt.beside().ancestors(pid)) if found.engine in {"podman", "cri-o"} else None
-    if told is not None and told.id != found.id:
+    if told is not None and told.id != found.id and attempt.beside().is_outside(told.runner.pid):
         return Unidentified(f"its root is that of the container {found.id}, its conmon runs {told.id}")
     if hint is None:
         return found
     if hint.id == found.id:
         return found._replace(evidence=(*found.evidence, Evidence("cgroup", "its control group has the same id")))
-    alike = len(hint.id) == len(found.id) or hint.engine == found.engine
-    return Unidentified(f"its root is that of the container {found.id}, its control group that of {hint.id}"
-                        ) if alike else found
+    return Unidentified(f"its root is that of the container {found.id}, its control group that of {hint.id}")
 
 
-def _identified(around: Scene, attempt: "ContainedAttempt", process: "Texts") -> Contained:
+def _identified(around: Scene, hint: cgroup.Hint | None, attempt: "ContainedAttempt", process: "Texts") -> Contained:
     root = root_mount(around) or _listed(around)
     beside = attempt.beside()
     within = _is_same(process, beside, "ns/mnt")
@@ -102,7 +98,7 @@ def _identified(around: Scene, attempt: "ContainedAttempt", process: "Texts") ->
     if within:
         return _CHROOT
     if root.fs_type == OVERLAY:
-        return _by_overlay(root, around, process.pid, attempt) or _otherwise(process, beside)
+        return _by_overlay(root, around, (process.pid, hint), attempt) or _otherwise(process, beside)
     if root.fs_type == _FUSE:
         return _by_server(root, process, beside)
     return _by_directory(root, around, beside) or _otherwise(process, beside)
@@ -126,22 +122,26 @@ def _is_same(process: "Texts", beside: "Beside", link: str) -> bool | None:
     return None if theirs is None or ours is None else theirs == ours
 
 
-def _by_overlay(root: Mount, around: Scene, pid: int, attempt: "ContainedAttempt") -> Contained | None:
+def _by_overlay(root: Mount, around: Scene, who: _Who, attempt: "ContainedAttempt") -> Contained | None:
     top = top_layer(root, around, attempt)
     if isinstance(top, Unidentified):
         return top
     lowers = [one for place in places(top.directory) for one in lower_directories(root, place.store, around)]
     detail = Evidence("layer", f"the {top.role} layer of its root is this container's in the engine's store")
     found = _in_store(top.directory, lowers, attempt.beside(), detail)
-    return _of_owner(found, pid, attempt.beside()) if isinstance(found, Container) and not top.proven else found
+    return _of_owner(found, who, attempt.beside()) if isinstance(found, Container) and not top.proven else found
 
 
-def _of_owner(found: Container, pid: int, beside: "Beside") -> Contained:
-    """Return a container unless the process is in a user namespace of somebody else's than the store."""
-    owners = beside.owners(pid)
+def _of_owner(found: Container, who: _Who, beside: "Beside") -> Contained:
+    """Return a container unless the process is in a user namespace of somebody else's than the store.
+
+    Root's containers may have made it as root: there the control group, which is then root's as well, must agree.
+    """
+    pid, hint = who
+    owners, owner = beside.owners(pid), beside.owner(found.store or b"/")
     if owners is None:
         return Unidentified("who made the user namespace that it is in cannot be seen", (SEES_ALL,))
-    if not owners or beside.owner(found.store or b"/") in owners:
+    if not owners or (owner in owners and (owner != 0 or (hint is not None and hint.id == found.id))):
         return found
     return Unidentified("the user namespace that it is in is another user's than the store of its root's layer")
 
@@ -171,8 +171,8 @@ def _by_server(root: Mount, process: "Texts", beside: "Beside") -> Contained:
                                                        "layer on top"))
     if not isinstance(lowest, Container) or lowest.store is None:
         return lowest or Unidentified("the layers of its root are no engine's that is known")
-    if beside.owner(lowest.store) != one.runner.uid:
-        return Unidentified("the server of its root is another user's than the store that it names")
+    if beside.owner(lowest.store) != one.runner.uid or not beside.is_outside(one.runner.pid):
+        return Unidentified("the server of its root is another user's than the store that it names, or a container's")
     return lowest
 
 
@@ -217,8 +217,8 @@ def _monitored(process: "Texts", beside: "Beside") -> Contained | None:
     place = runners.place_of(told) if told is not None else None
     if told is None or place is None:
         return None
-    if beside.owner(place.store) != told.runner.uid:
-        return Unidentified("the conmon above it is another user's than the store that it names")
+    if beside.owner(place.store) != told.runner.uid or not beside.is_outside(told.runner.pid):
+        return Unidentified("the conmon above it is another user's than the store that it names, or a container's")
     found = stores.container_called(told.id, place, beside.tree)
     detail = Evidence("parent", "the conmon above it runs this container")
     return found._replace(evidence=(detail,)) if isinstance(found, Container) else found

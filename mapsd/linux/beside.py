@@ -11,7 +11,7 @@ from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.machine import observer
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.tree import Files, tree_at
-from mapsd.model import Absent, DeviceId, Host, Refused
+from mapsd.model import Absent, DeviceId, Host, Mount, Refused
 from mapsd.model.containers import MountedElsewhere, Runner
 from mapsd.parse import mountinfo, stat
 
@@ -26,7 +26,7 @@ class LiveBeside:
     def __init__(self, host: Host) -> None:
         """Look at a machine. Raises NoHost."""
         self._host = host
-        self._view, _, self._root = observer(host)
+        self._view, self._mounts, self._root = observer(host)
         self._trees: dict[bytes, Files | Absent | Refused] = {}
 
     def close(self) -> None:
@@ -96,6 +96,12 @@ class LiveBeside:
         runners = (self._asked(pid, runner_of) for pid in processes.pids(self._host))
         return [one for one in runners if one is not None and one.uid == uid and mount_point in one.arguments]
 
+    def is_outside(self, pid: int) -> bool:
+        """Return whether a process has the machine's root: no container's inhabitant has, whatever it calls itself."""
+        theirs = self._asked(pid, lambda process: _roots(process.mounts())) or []
+        ours = _roots(self._mounts)
+        return bool(theirs) and theirs[-1:] == ours[-1:]
+
     def owners(self, pid: int) -> Sequence[int] | None:
         """Return who made a process's user namespace and those that it is in, up to ours; None where it is hidden."""
         return self._asked(pid, userns.owners)
@@ -146,6 +152,10 @@ def _points(process: ProcFs, mark: bytes) -> Iterator[bytes]:
     for line in process.mountinfo().split(b"\n"):
         if mark in line:
             yield mountinfo.parse_line(line).mount_point
+
+
+def _roots(mounts: Sequence[Mount]) -> list[tuple[DeviceId, bytes]]:
+    return [(mount.device, mount.root) for mount in mounts if mount.mount_point == b"/"]
 
 
 def _through(path: bytes, procfs: bytes) -> tuple[int | None, bytes]:

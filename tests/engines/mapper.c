@@ -1,9 +1,10 @@
 /* mapper [HOW:]PATH ...   maps each file, changes some, is called "ready" then and waits for SIGTERM.
  * HOW: stale (map, then append: a copy-up after the mapping was made), upd (append, then map), gone (map, then unlink),
- * repl (map, then rename a copy over it). */
+ * repl (map, then rename a copy over it). Called conmon it does so in a child, whose mount namespace is another. */
 #define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,6 +47,12 @@ int main(int count, char **words) {
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
     sigprocmask(SIG_BLOCK, &ends, NULL);
+    if (strstr(words[0], "conmon")) {
+        if (fork()) return pause();
+        if (unshare(CLONE_NEWNS)) err(1, "unshare");
+        words[1] = words[count - 1];
+        count = 2;
+    }
     for (int number = 1; number < count; number++) {
         char *path = strchr(words[number], '/');
         if (!path) errx(1, "%s: no path", words[number]);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -232,3 +233,16 @@ def test_an_overlay_with_the_inode_number_of_a_containers_layer_is_not_that_cont
     space.run("umount", "-l", victim)
     assert said.startswith("Unidentified(")
     assert "another user's than the store" in said
+
+
+def test_a_conmon_inside_of_a_container_says_nothing(space, podman, rootfs):
+    """Root in a container without a user namespace has the machine's root's number, and may name any store."""
+    victim = podman.containers[0]
+    store = victim.lowers[0].rpartition("/overlay/")[0]
+    shutil.copy(rootfs / "bin/mapper", rootfs / "bin/conmon")
+    words = f"/bin/conmon -c {victim.id} -b {store}/overlay-containers/{victim.id}/userdata {FEW[0]}"
+    inner = f"mount --bind {rootfs} {rootfs}; cd {rootfs}; pivot_root . tmp; exec {words}"
+    with started(space, "unshare", "-m", "--propagation", "private", "sh", "-ec", inner) as pid:
+        found = asked(pid)
+    assert isinstance(found, Unidentified)
+    assert "a container's" in found.reason
