@@ -12,7 +12,7 @@ from mapsd.model import HERE, Host, ProcessAnswer, ProcessFacts
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import Self, TypeVar
 
     from mapsd.answer.located import Located
     from mapsd.answer.packaged import Packaging
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mapsd.model.open import OpenAnswer
     from mapsd.model.translated import Translation, Wanted
     from mapsd.sources import Layers, Search
+
+    _Answer = TypeVar("_Answer", ProcessAnswer, OpenAnswer, ProcessLayers, Which)
 
 
 class Session:
@@ -79,10 +81,7 @@ class Session:
             from mapsd.answer.packaged import Packaging  # noqa: PLC0415  (most lookups need none of it)
             self._packaging = self._packaging or Packaging(self._live)
             found = self._packaging.packaged(found, thread, lambda: observe(pid, thread, self._asking, addresses))
-        if not contained or self._live.is_beside_us(found.process):
-            return found
-        from mapsd.answer.contained import contained as in_container  # noqa: PLC0415  (as above)
-        return in_container(found, thread, self._live)
+        return self._contained(found, thread) if contained else found
 
     def fds(self, pid: int, thread: int | None = None, *, contained: bool = False) -> "OpenAnswer":
         """Return what a process has open: exe, cwd, root and every file descriptor, with user path and backing file.
@@ -94,27 +93,28 @@ class Session:
         """
         from mapsd.answer.openfiles import open_files  # noqa: PLC0415  (a lookup needs none of it)
         found = open_files(pid, thread, self._asking)
-        if not contained or self._live.is_beside_us(found.process):
-            return found
-        from mapsd.answer.contained import opened  # noqa: PLC0415  (as above)
-        return opened(found, thread, self._live)
+        return self._contained(found, thread) if contained else found
 
-    def layers(self, pid: int, thread: int | None = None) -> "ProcessLayers":
+    def layers(self, pid: int, thread: int | None = None, *, contained: bool = False) -> "ProcessLayers":
         """Return the overlays that a process sees: options in words, layers in order, what can be reached of them.
 
-        Raises ProcessGone, AccessDenied and ParseError.
+        With *contained* the answer has an engine's container, and which layers of its image they are. Raises
+        ProcessGone, AccessDenied and ParseError.
         """
         from mapsd.answer.overlays import layers  # noqa: PLC0415  (a lookup needs none of it)
-        return layers(pid, thread, self._live)
+        found = layers(pid, thread, self._live)
+        return self._contained(found, thread) if contained else found
 
-    def which(self, pid: int, path: bytes, thread: int | None = None) -> "Which":
+    def which(self, pid: int, path: bytes, thread: int | None = None, *, contained: bool = False) -> "Which":
         """Return which file an absolute path opens inside a process's root, and what that hides in the layers.
 
-        A path that leads to nothing is an answer without a winner. Raises UsageError (the path is not absolute),
-        ProcessGone, AccessDenied (the process's root or the path may not be looked at) and ParseError.
+        A path that leads to nothing is an answer without a winner; *contained* is that of layers(). Raises UsageError
+        (the path is not absolute), ProcessGone, AccessDenied (the process's root or the path may not be looked at) and
+        ParseError.
         """
         from mapsd.answer.name import which  # noqa: PLC0415  (a lookup needs none of it)
-        return which(pid, path, thread, self._live)
+        found = which(pid, path, thread, self._live)
+        return self._contained(found, thread) if contained else found
 
     def container(self, pid: int, thread: int | None = None) -> "Contained":
         """Return the container that a process is in, told by the files of its engine, which need not run.
@@ -174,6 +174,12 @@ class Session:
         if pid is not None:
             return translation.in_process(wanted, pid, asking)
         return translation.among(wanted, self.pids() if among is None else among, asking)
+
+    def _contained(self, found: "_Answer", thread: int | None) -> "_Answer":
+        if self._live.is_beside_us(found.process):
+            return found
+        from mapsd.answer.contained import contained  # noqa: PLC0415  (most lookups need none of it)
+        return contained(found, thread, self._live)
 
     def _root(self, pid: int) -> "Root":
         from mapsd.linux.roots import root_of  # noqa: PLC0415  (as above)

@@ -1,16 +1,20 @@
 """A process with the container that it is in, and an answer with the image's layers that its files are in."""
 
+from typing import TypeVar
+
 from mapsd.answer import placed
 from mapsd.answer.container import container
 from mapsd.engines.stores import image_layers
 from mapsd.light import TYPE_CHECKING
 from mapsd.model import ProcessAnswer, ProcessFacts
 from mapsd.model.containers import Container, Housed, Uncontained
+from mapsd.model.layers import ProcessLayers, Which
 from mapsd.model.open import OpenAnswer
 
 if TYPE_CHECKING:
     from mapsd.linux.live import Live
 
+_Answer = TypeVar("_Answer", ProcessAnswer, OpenAnswer, ProcessLayers, Which)
 _BESIDE = Uncontained("its root and its namespaces are ours")
 
 
@@ -31,18 +35,10 @@ def housed(process: ProcessFacts, thread: int | None, live: "Live", now: float) 
         beside.close()
 
 
-def contained(answer: ProcessAnswer, thread: int | None, live: "Live") -> ProcessAnswer:
-    """Return an answer with its container, or with why that is not established among what was skipped.
+def contained(answer: _Answer, thread: int | None, live: "Live") -> _Answer:
+    """Return an answer with its container, and with the image's layers of what it is about.
 
     Of a process that has exited since there is none. Raises NoHost, ParseError.
     """
-    return placed.mappings(answer, _housed(answer.process, thread, live, answer.as_of))
-
-
-def opened(answer: OpenAnswer, thread: int | None, live: "Live") -> OpenAnswer:
-    """Return the same of what a process has open. Raises as contained()."""
-    return placed.files(answer, _housed(answer.process, thread, live, answer.as_of))
-
-
-def _housed(process: ProcessFacts, thread: int | None, live: "Live", now: float) -> Housed:
-    return placed.told(process, now, lambda: housed(process, thread, live, now))
+    process, now = answer.process, answer.as_of
+    return placed.answer(answer, placed.told(process, now, lambda: housed(process, thread, live, now)))

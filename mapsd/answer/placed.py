@@ -1,10 +1,15 @@
 """An answer with the container that its process is known to be in, and with the image's layers of its files."""
 
+from typing import TypeVar
+
 from mapsd.errors import AccessDenied, ProcessGone
 from mapsd.light import Callable
 from mapsd.model import Backing, ProcessAnswer, ProcessFacts, Skipped
 from mapsd.model.containers import Container, Housed, ImageLayers, Uncontained, Unidentified
+from mapsd.model.layers import LayerView, Met, OverlayView, ProcessLayers, Which
 from mapsd.model.open import OpenAnswer
+
+_Answer = TypeVar("_Answer", ProcessAnswer, OpenAnswer, ProcessLayers, Which)
 
 
 def told(process: ProcessFacts, now: float, ask: Callable[[], Housed]) -> Housed:
@@ -15,6 +20,15 @@ def told(process: ProcessFacts, now: float, ask: Callable[[], Housed]) -> Housed
         return Housed(process, now, Uncontained("the process has exited"))
     except AccessDenied as error:
         return Housed(process, now, Unidentified(f"{error.what}: permission denied", (error.needs,)))
+
+
+def answer(found: _Answer, housed: Housed) -> _Answer:
+    """Return any answer about a process with its container: see the functions below."""
+    if isinstance(found, ProcessAnswer):
+        return mappings(found, housed)
+    if isinstance(found, OpenAnswer):
+        return files(found, housed)
+    return overlays(found, housed) if isinstance(found, ProcessLayers) else which(found, housed)
 
 
 def mappings(answer: ProcessAnswer, housed: Housed) -> ProcessAnswer:
@@ -39,6 +53,43 @@ def files(answer: OpenAnswer, housed: Housed) -> OpenAnswer:
     placed = _placing(image)
     those = tuple(one if one.backing is None else one._replace(backing=placed(one.backing)) for one in answer.files)
     return answer._replace(container=found, files=those, skipped=(*answer.skipped, *_lacking(image)))
+
+
+def overlays(answer: ProcessLayers, housed: Housed) -> ProcessLayers:
+    """Return a process's overlays with the engine's container that it is known to be in, and the image's layers."""
+    found, image = housed.found, housed.image
+    if not isinstance(found, Container) or found.engine is None:
+        return answer
+    those = tuple(_viewed(one, image) for one in answer.overlays)
+    return answer._replace(container=found, overlays=those, skipped=(*answer.skipped, *_lacking(image)))
+
+
+def which(answer: Which, housed: Housed) -> Which:
+    """Return the same of what a name opens, and of what lies in the layers at it."""
+    found, image = housed.found, housed.image
+    if not isinstance(found, Container) or found.engine is None:
+        return answer
+    winner = answer.winner
+    if winner is not None and winner.backing is not None:
+        winner = winner._replace(backing=_placing(image)(winner.backing))
+    descents = tuple(one._replace(met=tuple(_met(met, image) for met in one.met)) for one in answer.descents)
+    return answer._replace(container=found, winner=winner, descents=descents,
+                           skipped=(*answer.skipped, *_lacking(image)))
+
+
+def _viewed(one: OverlayView, image: ImageLayers) -> OverlayView:
+    return one._replace(layers=tuple(_layer(layer, image) for layer in one.layers))
+
+
+def _layer(one: LayerView, image: ImageLayers) -> LayerView:
+    path = None if one.directory is None else one.directory.path
+    inner = None if one.inner is None else _viewed(one.inner, image)
+    return one._replace(inner=inner, image_layer=image.of(path))
+
+
+def _met(one: Met, image: ImageLayers) -> Met:
+    directory = one.layer.dir
+    return one._replace(image_layer=image.of(None if directory is None or not directory.mine else directory.path))
 
 
 def _unidentified(found: Unidentified) -> Skipped:

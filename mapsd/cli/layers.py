@@ -8,6 +8,7 @@ from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, ROOT, ROOT_ALONE, 
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Callable
+from mapsd.model import Host
 
 if TYPE_CHECKING:
     from mapsd.model.layers import ProcessLayers
@@ -33,13 +34,18 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
         raise UsageError("one PID is needed (see mapsd layers --help)")
     host = machine(asked)
     process = pid(asked.operands[0], host)
-    found = ask(process) if ask else mapsd.layers(process, host=host)
+    found = ask(process) if ask else _asked(process, host)
     for mount in found.unions:
         complain(f"{process}: {os.fsdecode(mount.mount_point)!r} is merged by a server ({os.fsdecode(mount.fs_type)}), "
                  "not by the kernel: its layers are not known")
     if not found.overlays:
         complain(f"{process}: sees no overlay")
     return FOUND if found.overlays else NOTHING, _lines(found, asked.flags)
+
+
+def _asked(process: int, host: Host) -> "ProcessLayers":
+    with mapsd.Session("lookup", host) as session:
+        return session.layers(process, contained=True)
 
 
 def _lines(found: "ProcessLayers", flags: frozenset[str]) -> list[str]:

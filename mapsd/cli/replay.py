@@ -1,6 +1,7 @@
 """Commands that a recording answers: `mapsd COMMAND … --from FILE`."""
 
 import os
+from functools import partial
 from types import ModuleType
 
 import mapsd
@@ -9,6 +10,7 @@ from mapsd.cli.view import is_of_containers
 from mapsd.errors import UsageError
 from mapsd.recorder.session import RecordedSession
 
+_OF_LAYERS = ("layers", "which")
 _ONE_PROCESS = ("explain", "which", "translate")  # what comes after the PID is no further one
 
 
@@ -39,4 +41,6 @@ def _ask(name: str, session: RecordedSession, asked: Asked) -> tuple[object, ...
         return (lambda pid, _: (session.lookup(pid), mapsd.explain),)
     if name == "fds":
         return (lambda pid: session.fds(pid, contained=contained),)
+    if name in _OF_LAYERS:
+        return (partial(getattr(session, name), contained=True),)
     return (getattr(session, name),)

@@ -8,6 +8,7 @@ from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, ROOT, ROOT_ALONE, 
 from mapsd.cli.output import FOUND, NOTHING, complain
 from mapsd.errors import UsageError
 from mapsd.light import TYPE_CHECKING, Callable
+from mapsd.model import Host
 
 if TYPE_CHECKING:
     from mapsd.model.layers import Which
@@ -37,7 +38,7 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
     process, path = pid(asked.operands[0], host), asked.operands[1]
     if not path.startswith("/"):
         raise UsageError(f"not an absolute path: {quoted(path)} (it is looked up from the process's root)")
-    found = ask(process, os.fsencode(path)) if ask else mapsd.which(process, os.fsencode(path), host=host)
+    found = ask(process, os.fsencode(path)) if ask else _asked(process, os.fsencode(path), host)
     if found.winner is not None:
         return FOUND, _lines(found, asked.flags)
     complain(f"{process}: {quoted(path)}: {found.failure}")
@@ -46,11 +47,16 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
     return NOTHING, _lines(found, asked.flags) if more else []
 
 
+def _asked(process: int, path: bytes, host: Host) -> "Which":
+    with mapsd.Session("lookup", host) as session:
+        return session.which(process, path, contained=True)
+
+
 def _lines(found: "Which", flags: frozenset[str]) -> list[str]:
     if "json" in flags:
         import json  # noqa: PLC0415  (9 ms that the text does not need)
 
         from mapsd.views.overlayjson import which_object  # noqa: PLC0415
         return [json.dumps(which_object(found), indent=1)]
-    from mapsd.views.overlaytext import which_lines  # noqa: PLC0415
+    from mapsd.views.whichtext import which_lines  # noqa: PLC0415
     return list(which_lines(found))

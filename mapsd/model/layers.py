@@ -3,7 +3,7 @@
 Paths are bytes. See mapsd.model for the rest.
 """
 
-from mapsd.light import NamedTuple
+from mapsd.light import TYPE_CHECKING, NamedTuple
 from mapsd.model import (
     Absent,
     Backing,
@@ -17,6 +17,9 @@ from mapsd.model import (
     Refused,
     Skipped,
 )
+
+if TYPE_CHECKING:
+    from mapsd.model.containers import Container, ImageLayer
 
 
 class Switch(NamedTuple):
@@ -47,7 +50,8 @@ class LayerView(NamedTuple):
 
     *certain* says that it is the very directory that was mounted, None where none was found; *reason* says why it is
     not certain or not found, or why the inside cannot be reached, *needs* the capability that would help. *reachable*
-    says that the observer can ask for files inside it. *inner* is the overlay on which the directory lies.
+    says that the observer can ask for files inside it. *inner* is the overlay on which the directory lies,
+    *image_layer* the image's layer that it is, where that was asked for and is known.
     """
 
     role: str
@@ -59,6 +63,7 @@ class LayerView(NamedTuple):
     reason: str
     needs: str
     inner: "OverlayView | None" = None
+    image_layer: "ImageLayer | None" = None
 
 
 class OverlayView(NamedTuple):
@@ -79,7 +84,8 @@ class OverlayView(NamedTuple):
 class ProcessLayers(NamedTuple):
     """The overlays that a process sees; *unions* are mounts of FUSE servers that merge layers outside the kernel.
 
-    *as_of* is in seconds since the epoch.
+    *as_of* is in seconds since the epoch. *container* is the engine's that the process is in, where that was asked for
+    and is known.
     """
 
     process: ProcessFacts
@@ -88,6 +94,7 @@ class ProcessLayers(NamedTuple):
     overlays: tuple[OverlayView, ...]
     unions: tuple[Mount, ...]
     skipped: tuple[Skipped, ...] = ()
+    container: "Container | None" = None
 
 
 class Link(NamedTuple):
@@ -124,7 +131,8 @@ class Met(NamedTuple):
     - hidden: it is not seen; *by* is the place of what hides it among all that was met
     - unknown: not established, *reason* says why and *needs* what would settle it
 
-    *found* is Refused where the layer could not be asked. *file* is the file itself, None then.
+    *found* is Refused where the layer could not be asked. *file* is the file itself, None then. *image_layer* is the
+    image's layer that the layer is, where that was asked for and is known.
     """
 
     layer: Layer
@@ -136,6 +144,7 @@ class Met(NamedTuple):
     reason: str = ""
     needs: str = ""
     file: Backing | None = None
+    image_layer: "ImageLayer | None" = None
 
     @property
     def opaque(self) -> bool:
@@ -181,7 +190,8 @@ class Which(NamedTuple):
     """Which file a name of a process opens.
 
     *asked* is the name as given, *way* where it leads. *mount* is the one it lies on, or would lie on. *winner* is None
-    where the name leads to nothing. *descents* are the overlays crossed, outermost first.
+    where the name leads to nothing. *descents* are the overlays crossed, outermost first. *container* is the engine's
+    that the process is in, where that was asked for and is known.
     """
 
     process: ProcessFacts
@@ -195,6 +205,7 @@ class Which(NamedTuple):
     winner: Winner | None
     descents: tuple[Descent, ...]
     skipped: tuple[Skipped, ...] = ()
+    container: "Container | None" = None
 
     @property
     def failure(self) -> str:

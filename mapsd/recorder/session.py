@@ -99,13 +99,18 @@ class RecordedSession:
         tape = Replay(found, CONTAINER, process.pid, self._path)
         return Housed(process, now, *tape.ask(questions.HOUSED, (), NOBODY))
 
-    def layers(self, pid: int, thread: int | None = None) -> "ProcessLayers":
-        """Return the overlays that a process sees."""
-        return layers(pid, thread, self._source(LAYERS, needed=True))
+    def layers(self, pid: int, thread: int | None = None, *, contained: bool = False) -> "ProcessLayers":
+        """Return the overlays that a process sees; with *contained* also its container."""
+        answer = layers(pid, thread, self._source(LAYERS, needed=True))
+        return placed.overlays(answer, self._told(answer.process, thread, answer.as_of)) if contained else answer
 
-    def which(self, pid: int, path: bytes, thread: int | None = None) -> "Which":
-        """Return which file an absolute path opens inside a process's root. Raises UsageError (it is not absolute)."""
-        return which(pid, path, thread, self._source(which_run(path)))
+    def which(self, pid: int, path: bytes, thread: int | None = None, *, contained: bool = False) -> "Which":
+        """Return which file an absolute path opens inside a process's root; with *contained* also its container.
+
+        Raises UsageError (it is not absolute).
+        """
+        answer = which(pid, path, thread, self._source(which_run(path)))
+        return placed.which(answer, self._told(answer.process, thread, answer.as_of)) if contained else answer
 
     def translate(self, wanted: "Wanted", pid: int | None = None) -> "Translation":
         """Return which of the recorded names open a file, without *pid* in every process. Raises UsageError."""

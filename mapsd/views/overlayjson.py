@@ -1,14 +1,17 @@
 """A process's overlays, and the file that a name opens, as JSON objects. No raw control byte leaves here."""
 
-from mapsd.light import Sequence
+from mapsd.light import TYPE_CHECKING, Sequence
 from mapsd.model import Backing, FileFacts, Layer, Mount, ProcessAnswer, ProcessFacts, Skipped
 from mapsd.model.layers import Descent, Directory, LayerView, Met, OverlayView, ProcessLayers, Switch, Which
-from mapsd.views.render import CONFIDENCE, JsonObject, as_json, escaped
+from mapsd.views.render import CONFIDENCE, JsonObject, as_json, container_object, escaped, layer_of_image
+
+if TYPE_CHECKING:
+    from mapsd.model.containers import Container, ImageLayer
 
 
 def layers_object(found: ProcessLayers) -> JsonObject:
     """Return the object of docs/schema/layers.json."""
-    return {**head(found.process, found.release, found.as_of, found.skipped),
+    return {**head(found.process, found.release, found.as_of, found.skipped), **_container(found.container),
             "overlays": [_overlay(one) for one in found.overlays],
             "unions": [mount_object(mount) for mount in found.unions]}
 
@@ -18,7 +21,7 @@ def which_object(found: Which) -> JsonObject:
     seen, winner = found.way.found, found.winner
     exists = isinstance(seen, FileFacts)
     return {
-        **head(found.process, found.release, found.as_of, found.skipped),
+        **head(found.process, found.release, found.as_of, found.skipped), **_container(found.container),
         **path_fields("asked_path", found.asked), "exists": exists,
         "kind": seen.kind if isinstance(seen, FileFacts) else None,
         **path_fields("user_path", found.way.path if exists else None), **path_fields("host_path", found.host_path),
@@ -62,8 +65,16 @@ def _layer_view(one: LayerView) -> JsonObject:
         "role": one.role, "index": one.position, **path_fields("text", one.text),
         "directory": _directory(one.directory),
         "certain": one.certain, "reachable": one.reachable, "reason": one.reason or None, "needs": needed(one.needs),
-        "overlay": None if one.inner is None else _overlay(one.inner),
+        "overlay": None if one.inner is None else _overlay(one.inner), **_of_image(one.image_layer),
     }
+
+
+def _of_image(layer: "ImageLayer | None") -> JsonObject:
+    return {} if layer is None else layer_of_image(layer)
+
+
+def _container(found: "Container | None") -> JsonObject:
+    return {} if found is None else {"container": container_object(found)}
 
 
 def needed(text: str) -> list[str] | None:
@@ -90,7 +101,8 @@ def met_object(one: Met, met: Sequence[Met], visible: bool) -> JsonObject:
     attributes = {} if found is None else dict(found.xattrs)
     known = found is not None and visible
     return {
-        "what": one.what, "layer": layer_place(one.layer), **path_fields("path", one.path), "named": one.named,
+        "what": one.what, "layer": {**layer_place(one.layer), **_of_image(one.image_layer)},
+        **path_fields("path", one.path), "named": one.named,
         "kind": None if found is None else found.kind, "file": None if one.file is None else file_object(one.file),
         "opaque": one.opaque if known else None, **path_fields("redirect", one.redirect),
         "metacopy": "metacopy" in attributes if known else None,
@@ -116,7 +128,8 @@ def backing_object(one: Backing | None) -> JsonObject | None:
     if one is None:
         return None
     layer = None if not one.overlaid else {"role": one.layer_role, "index": one.layer_index,
-                                           **path_fields("path", one.layer_path), "digest": None}
+                                           **path_fields("path", one.layer_path), "digest": None,
+                                           **_of_image(one.image_layer)}
     found = {**file_object(one), "layer": layer}
     if one.through:
         found["through"] = [backing_object(outer) for outer in one.through]

@@ -1,16 +1,23 @@
-"""A process's overlays, and the file that a name opens, as lines for a reader. No raw control byte leaves here."""
+"""A process's overlays as lines for a reader. No raw control byte leaves here."""
 
-from mapsd.light import Iterator, Sequence
-from mapsd.model import Backing, FileFacts, Mount
-from mapsd.model.layers import Descent, Directory, LayerView, Met, OverlayView, ProcessLayers, Switch, Way, Which
-from mapsd.views.render import CONFIDENCE, escaped, printable
+from mapsd.light import TYPE_CHECKING, Iterator, Sequence
+from mapsd.model import Backing, Mount
+from mapsd.model.layers import Directory, LayerView, OverlayView, ProcessLayers, Switch
+from mapsd.views.render import escaped, printable
 from mapsd.views.table import width
 
+if TYPE_CHECKING:
+    from mapsd.model.containers import Container
+
+_SHORT = 12  # digits of an id, as engines print it
 _STEP = "    "  # an overlay that lies below another one
 
 
 def layers_lines(found: ProcessLayers) -> Iterator[str]:
     """Yield the overlays of a process in the order of its mount table, an empty line between them."""
+    if found.container is not None:
+        yield printable(f"container {contained(found.container)}")
+        yield ""
     for number, one in enumerate(found.overlays):
         if number:
             yield ""
@@ -20,7 +27,7 @@ def layers_lines(found: ProcessLayers) -> Iterator[str]:
 def _overlay(one: OverlayView, before: str) -> Iterator[str]:
     covered = {True: ", covered by a later mount", False: "", None: ", whether it is covered is not known"}
     said = covered[one.covered] if not before else ""
-    yield f"{before}{_mounted(one.mount)}{said}"
+    yield f"{before}{mounted(one.mount)}{said}"
     yield from aligned([_switch_row(switch) for switch in one.switches], before + "  ")
     rows: list[tuple[str, ...]] = [("LAYER", "DEVICE", "INODE", "FS", "DIRECTORY")]
     for layer in one.layers:
@@ -28,10 +35,29 @@ def _overlay(one: OverlayView, before: str) -> Iterator[str]:
         if layer.role == "upper":
             rows.append(_work_row(one))
     yield from aligned(rows, before + "  ")
+    yield from _of_image(one.layers, before + "  ")
     for layer in one.layers:
         if layer.inner is not None:
             yield f"{before}  {layer.role}:{layer.position} lies on an overlay itself:"
             yield from _overlay(layer.inner, before + _STEP)
+
+
+def _of_image(layers: Sequence[LayerView], before: str) -> Iterator[str]:
+    """Yield which layers of the image the layers are, nothing where none is known to be one."""
+    rows = [(f"{one.role}:{one.position}", str(one.image_layer.position), one.image_layer.diff_id or "-",
+             one.image_layer.step or "-") for one in layers if one.image_layer is not None]
+    if rows:
+        yield from aligned([("LAYER", "POSITION", "DIFF_ID", "STEP"), *rows], before)
+
+
+def contained(one: "Container") -> str:
+    """Return a container in words."""
+    told = [f"{one.engine} {(one.id or '?')[:_SHORT]}"]
+    if one.image is not None:
+        told.append(f"image {one.image}")
+    if one.pod is not None:
+        told.append(f"pod {one.pod}" if one.namespace is None else f"pod {one.namespace}/{one.pod}")
+    return f"{one.name or one.id or '?'} ({', '.join(told)})"
 
 
 def _switch_row(one: Switch) -> tuple[str, ...]:
@@ -70,104 +96,6 @@ def _place(found: Directory | None, text: bytes, notes: list[str]) -> tuple[str,
     return str(found.device), str(found.inode), escaped(found.fs_type or b"?"), noted(where, notes)
 
 
-def which_lines(found: Which) -> Iterator[str]:
-    """Yield which file a name opens, how that is known, and what every layer has of the name."""
-    yield from map(printable, _which(found))
-
-
-def _which(found: Which) -> Iterator[str]:
-    seen, winner = found.way.found, found.winner
-    rows = [("path", escaped(found.way.path if isinstance(seen, FileFacts) else _whole(found.way)))]
-    rows += [("link", f"{escaped(link.path)} -> {escaped(link.text)}") for link in found.way.links]
-    rows.append(("kind", seen.kind) if isinstance(seen, FileFacts) else ("opens", f"nothing: {found.failure}"))
-    if found.mount is not None:
-        rows.append(("mount", _mounted(found.mount)))
-    if winner is not None:
-        rows.append(("opens", _opens(found)))
-        if winner.backing is not None and winner.backing.metadata is not None:
-            rows.append(("metadata", backed(winner.backing.metadata)))
-        rows += [("through", backed(one)) for one in (winner.backing.through if winner.backing else ())]
-        rows.append(("confidence", _confidence(found)))
-        if winner.reason:
-            rows.append(("reason", because(winner.reason, ",".join(winner.needs))))
-    yield from aligned(rows, "")
-    for descent in found.descents:
-        yield from _descent(descent, several=len(found.descents) > 1)
-
-
-def _opens(found: Which) -> str:
-    winner = found.winner
-    if winner is not None and winner.backing is not None:
-        return backed(winner.backing)
-    return merged(found.descents[0].met) if found.descents else "?"
-
-
-def merged(met: Sequence[Met]) -> str:
-    """Return of which layers a directory is, a question mark where that is not known."""
-    layers = [_layer(one) for one in met if one.what == "merged"]
-    return f"a directory of {', '.join(layers)}" if layers else "?"
-
-
-def _whole(way: Way) -> bytes:
-    return way.path.rstrip(b"/") + b"/" + way.rest if way.rest else way.path
-
-
-def _confidence(found: Which) -> str:
-    winner = found.winner
-    if winner is None:
-        return ""
-    said = "; ".join(one.detail for one in winner.evidence)
-    return f"{CONFIDENCE[winner.proof]}{': ' if said else ''}{said}"
-
-
-def _descent(one: Descent, *, several: bool) -> Iterator[str]:
-    yield ""
-    if several:
-        yield f"in the layers of the {_mounted(one.mount)}:"
-    yield from met_lines(one.met)
-    if one.met and not one.visible:
-        yield because("opaque directories, redirects, metacopies and whiteouts by attribute cannot be seen",
-                       "CAP_SYS_ADMIN")
-
-
-def met_lines(met: Sequence[Met]) -> Iterator[str]:
-    """Yield what lies in each layer at a name and on the way to it."""
-    if not met:
-        yield "no layer has anything of this name"
-        return
-    yield from aligned([("LAYER", "WHAT", "DEVICE", "INODE", "PATH"), *(_met(one, met) for one in met)], "")
-
-
-def _met(one: Met, met: Sequence[Met]) -> tuple[str, ...]:
-    notes = []
-    found = one.found
-    if isinstance(found, FileFacts) and found.kind not in {"file", "whiteout"}:
-        notes.append(found.kind)
-    if one.what == "whiteout" and isinstance(found, FileFacts) and found.kind == "file":
-        notes.append("by attribute")
-    if one.opaque:
-        notes.append("opaque")
-    if one.redirect is not None:
-        notes.append(f"redirect to {escaped(one.redirect)}")
-    if one.by is not None:
-        hider = met[one.by]
-        notes.append(f"by {_layer(hider)} {escaped(hider.path) or '/'}")
-    if one.reason:
-        notes.append(because(one.reason, one.needs))
-    file = one.file
-    device, inode = ("-", "-") if file is None else (str(file.device or "?"), str(file.inode))
-    return _layer(one), one.what, device, inode, noted(_where(one), notes)
-
-
-def _layer(one: Met) -> str:
-    return f"{one.layer.role}:{one.layer.position}{'' if one.layer.certain else '?'}"
-
-
-def _where(one: Met) -> str:
-    path = one.file.path if one.file is not None else None
-    return escaped(path) if path is not None else f"? {escaped(one.path) or '/'}"
-
-
 def backed(one: Backing) -> str:
     """Return a file with its layer."""
     index = "" if one.layer_index is None else f":{one.layer_index}"
@@ -177,7 +105,8 @@ def backed(one: Backing) -> str:
     return f"{role}{path}  {one.device or '?'} inode {'?' if one.inode is None else one.inode} {fs_type}"
 
 
-def _mounted(mount: Mount) -> str:
+def mounted(mount: Mount) -> str:
+    """Return a mount in words."""
     return f"{escaped(mount.fs_type)} on {escaped(mount.mount_point)} ({mount.device}, mount {mount.id})"
 
 

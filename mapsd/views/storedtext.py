@@ -4,8 +4,9 @@ from mapsd.light import Iterator
 from mapsd.model import FileFacts, Refused
 from mapsd.model.containers import Container, ImageLayer
 from mapsd.model.disks import StoredLayer, StoredLayers, StoredWhich
-from mapsd.views.overlaytext import aligned, backed, because, merged, met_lines, noted
+from mapsd.views.overlaytext import aligned, backed, because, noted
 from mapsd.views.render import CONFIDENCE, escaped, printable
+from mapsd.views.whichtext import merged, met_lines
 
 FORMS = {"trusted": "overlayfs, by attributes trusted.overlay.", "user": "overlayfs, by attributes user.overlay.",
          "fuse-trusted": "fuse-overlayfs of root's", "fuse-user": "fuse-overlayfs of a user's",

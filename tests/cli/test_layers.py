@@ -6,9 +6,11 @@ import subprocess
 
 import pytest
 
+from mapsd.answer import placed
 from mapsd.cli import layers as command
 from mapsd.cli.arguments import parse
 from mapsd.model import DeviceId, Mount, OverlayOptions, ProcessFacts
+from mapsd.model.containers import Container, Housed, ImageLayer, ImageLayers, Uncontained, Unidentified
 from mapsd.model.layers import Directory, LayerView, OverlayView, ProcessLayers
 from mapsd.resolve.switches import switches
 from mapsd.views.overlayjson import layers_object
@@ -52,6 +54,38 @@ def overlay(name: bytes = b"", inner: OverlayView | None = None) -> OverlayView:
 
 def process(*overlays: OverlayView, unions: tuple[Mount, ...] = ()) -> ProcessLayers:
     return ProcessLayers(ProcessFacts(1, 2, HOSTILE, 0, HOSTILE, 4, b"/"), "6.18", 1.0, overlays, unions)
+
+
+IMAGE = ImageLayers((ImageLayer(1, "sha256:" + "1" * 64, None, b"/elsewhere", "ADD base"),
+                     ImageLayer(2, "sha256:" + "2" * 64, "sha256:" + "3" * 64, b"/store/l1", "RUN \u202e make")))
+WEB = Container("podman", "a" * 64, "web", "app:1", pod="front", namespace="shop")
+HOUSED = Housed(process().process, 1.0, WEB, IMAGE)
+
+
+def test_the_container_and_its_images_layers_are_named():
+    found = placed.overlays(process(overlay(inner=overlay())), HOUSED)
+    lines = list(layers_lines(found))
+    assert lines[:2] == ["container web (podman aaaaaaaaaaaa, image app:1, pod shop/front)", ""]
+    assert f"  lower:1  2         sha256:{'2' * 64}  RUN \\u202e make" in lines
+    assert all(line.isprintable() for line in lines)
+    answer = valid("layers", json.loads(json.dumps(layers_object(found))))
+    assert answer["container"]["name"] == "web"
+    of_image = [one.get("position") for one in answer["overlays"][0]["layers"]]
+    assert of_image == [None, 2, None, 2]  # two layers of this one have one directory
+    assert answer["overlays"][0]["layers"][1]["overlay"]["layers"][1]["digest"] == "sha256:" + "3" * 64
+    assert answer["skipped"] == []
+
+
+@pytest.mark.parametrize("unknown", [Uncontained("x"), Unidentified("x"), Container(None)])
+def test_where_no_engine_is_known_nothing_is_said_of_images(unknown):
+    plain = process(overlay())
+    assert placed.overlays(plain, HOUSED._replace(found=unknown)) == plain
+
+
+def test_why_layers_of_the_image_are_missing_is_said():
+    found = placed.overlays(process(overlay()), HOUSED._replace(image=ImageLayers((), "torn")))
+    assert [(one.what, one.reason) for one in found.skipped] == [("image layers", "torn")]
+    assert list(layers_lines(found))[2:] == list(layers_lines(process(overlay())))
 
 
 def test_each_layer_is_a_row():

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from mapsd.answer import placed
 from mapsd.cli import which as command
 from mapsd.cli.arguments import parse
 from mapsd.errors import ProcessGone, UsageError
-from mapsd.model import Absent, Backing, DeviceId, FileFacts, Layer, Mount, ProcessFacts, Refused
+from mapsd.model import Absent, Backing, DeviceId, FileFacts, Layer, LayerDir, Mount, ProcessFacts, Refused
+from mapsd.model.containers import Container, Housed, ImageLayer, ImageLayers
 from mapsd.model.layers import Descent, Link, Met, Way, Which, Winner
 from mapsd.session import Session
 from mapsd.views.overlayjson import which_object
-from mapsd.views.overlaytext import which_lines
+from mapsd.views.whichtext import which_lines
 from tests.cli.command import BOUND, CHECKOUT, MAPSD, NOBODY, child, exact, said
 from tests.cli.test_lookup import ABSENT, NAMES
 from tests.conftest import missing
@@ -214,6 +216,24 @@ def test_no_control_byte_of_an_answer_is_printed(what):
     found = json.loads(json.dumps(which_object(COMPOSED[what])))
     valid("which", found)
     assert exact(found, "asked_path") == b"/" + HOSTILE
+
+
+def test_the_layer_of_the_image_and_its_step_are_named():
+    directory = LayerDir(0, b"/image/2", facts("directory"))
+    met = tuple(one._replace(layer=one.layer._replace(dir=directory)) for one in MET[2:3])
+    won = WON._replace(backing=WON.backing._replace(layer_path=b"/image/2"))
+    image = ImageLayers((ImageLayer(2, "sha256:" + "2" * 64, None, b"/image/2", "RUN make"),))
+    plain = composed(facts("file"), won, met)
+    found = placed.which(plain, Housed(plain.process, 1.0, Container("docker", "b" * 64, None, None), image))
+    lines = list(which_lines(found))
+    assert lines[0] == f"container   {'b' * 64} (docker {'b' * 12})"
+    assert f"image       layer 2, sha256:{'2' * 64}" in lines
+    assert "step        RUN make" in lines
+    assert lines[-1].endswith("(layer 2 of the image)")
+    answer = valid("which", json.loads(json.dumps(which_object(found))))
+    assert answer["backing"]["layer"]["step"] == answer["overlays"][0]["met"][0]["layer"]["step"] == "RUN make"
+    assert answer["container"]["engine"] == "docker"
+    assert placed.which(plain, Housed(plain.process, 1.0, Container(None), image)) == plain
 
 
 def test_the_text_says_what_lies_where():

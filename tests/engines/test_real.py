@@ -68,6 +68,29 @@ def test_each_mapped_file_is_of_the_layer_that_brought_it(engine: Engine):
         assert len(seen) > 2 or not has_layers(engine)
 
 
+def test_overlays_and_names_say_which_layer_of_the_image_it_is(engine: Engine):
+    if not has_layers(engine):
+        return
+    with mapsd.Session() as session:
+        for one in engine.containers:
+            seen = session.layers(one.pid, contained=True)
+            assert seen.container is not None
+            assert (seen.container.id, seen.skipped) == (one.id, ())
+            root = next(overlay for overlay in seen.overlays if overlay.mount.mount_point == b"/")
+            placed = [layer.image_layer for layer in root.layers if layer.image_layer is not None]
+            # Where Podman maps ids the texts name mounts that only the container had.
+            assert [layer.diff_id for layer in placed] == ([] if "idmapped" in engine.name else one.image.layers[::-1])
+            if "idmapped" in engine.name:
+                continue
+            name = "libover.so" if f"/{LAB}/libover.so" in one.image.at else "libro.so"
+            found = session.which(one.pid, f"/{LAB}/{name}".encode(), contained=True)
+            assert found.winner is not None
+            assert found.winner.backing is not None
+            assert found.winner.backing.image_layer.position == one.image.at[f"/{LAB}/{name}"]
+            assert found.winner.backing.image_layer.step == one.image.steps[one.image.at[f"/{LAB}/{name}"] - 1]
+            assert found.descents[0].met[0].image_layer == found.winner.backing.image_layer
+
+
 def has_layers(engine: Engine) -> bool:
     """Return whether the kernel knows the layers: it does not where a server merges them, or they are copies."""
     return not engine.name.endswith(("fuse", "native"))
