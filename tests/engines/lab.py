@@ -99,8 +99,8 @@ class Space:
     def left(self) -> list[int]:
         """Return the processes that have our directory among their arguments, and their children, these first."""
         ours = os.fsencode(self.base) + b"/"
-        everyone = {int(path.parent.name): path for path in Path("/proc").glob("[0-9]*/cmdline")}
-        found = [pid for pid, path in everyone.items() if ours in _text(path) and pid != self.process.pid]
+        everyone = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+        found = [pid for pid in everyone if ours in text_of(pid, "cmdline") and pid != self.process.pid]
         return [pid for pid in everyone if _parent(pid) in found and pid not in found] + found
 
     def inside(self, *words: object) -> list[str]:
@@ -129,7 +129,7 @@ def until(ask: Callable[[], object], what: str) -> None:
 
 def is_ready(pid: int) -> bool:
     """Return whether the mapper has mapped all: it then has another name."""
-    return Path(f"/proc/{pid}/comm").read_text() == "ready\n"
+    return text_of(pid, "comm") == b"ready\n"
 
 
 @contextmanager
@@ -271,18 +271,17 @@ def lxc(space: Space, rootfs: Path) -> Iterator[Engine]:
         space.run("lxc-stop", "-P", base, "-n", "web", "-k", check=False)
 
 
-def _text(path: Path) -> bytes:
+def text_of(pid: int, name: str) -> bytes:
+    """Return a file of a process, empty where it has ended."""
     try:
-        return path.read_bytes()
+        return Path(f"/proc/{pid}/{name}").read_bytes()
     except OSError:
         return b""
 
 
 def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
-    except OSError:
-        return 0
+    fields = text_of(pid, "stat").rpartition(b") ")[2].split()
+    return int(fields[1]) if fields else 0
 
 
 def _kill(pid: int) -> None:
@@ -291,7 +290,7 @@ def _kill(pid: int) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             return
-        until(lambda: not Path(f"/proc/{pid}").exists() or ") Z " in Path(f"/proc/{pid}/stat").read_text(), "an end")
+        until(lambda: text_of(pid, "stat").rpartition(b") ")[2][:1] in {b"", b"Z"}, "an end")
 
 
 def _end(daemon: subprocess.Popen[bytes]) -> None:

@@ -15,7 +15,7 @@ import mapsd
 from mapsd.model.containers import Contained, Container, Uncontained, Unidentified
 from tests.cli.command import CHECKOUT
 from tests.engines import lab
-from tests.engines.lab import BOUND, MAPPED, Engine, is_ready, until
+from tests.engines.lab import BOUND, MAPPED, Engine, is_ready, text_of, until
 
 FEW = [MAPPED[0], MAPPED[5]]
 
@@ -51,7 +51,7 @@ def started(space: lab.Space, *words: object) -> Iterator[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    children = text_of(pid, f"task/{pid}/children").split()
     return [pid, *(one for child in children for one in descendants(int(child)))]
 
 
