@@ -162,11 +162,11 @@ def _names(way: Way, mount: Mount | None, inner: bytes | None, seen: Scene) -> t
     """Return a path of the observer's that opens the same file, and the one through the process's root."""
     if not isinstance(way.found, FileFacts):
         return None, None
-    return _here(way.path, way.found, mount, inner, seen), seen.proc + b"/root" + way.path
+    return here_of(way.path, way.found, mount, inner, seen), seen.proc + b"/root" + way.path
 
 
-def _here(path: bytes, found: FileFacts, mount: Mount | None, inner: bytes | None, seen: Scene) -> bytes | None:
-    """Return a path by which the observer opens the same object, None where none is found."""
+def here_of(path: bytes, found: FileFacts, mount: Mount | None, inner: bytes | None, seen: Scene) -> bytes | None:
+    """Return a path by which the observer opens what a process's *path* does, None where none is found."""
     for one in (path, found.path):
         there = seen.machine.named(one) if one.startswith(b"/") else Absent()
         if isinstance(there, FileFacts) and (there.kind, there.st_dev, there.inode, there.handle) == (

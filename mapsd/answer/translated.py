@@ -3,7 +3,7 @@
 Where the file lies in layers only proposes names. What a name opens is found out as for every name of a process.
 """
 
-from mapsd.answer.name import decided, leads_alike, lies_on
+from mapsd.answer.name import decided, here_of, leads_alike, lies_on
 from mapsd.answer.name import is_steady as is_unwritten
 from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
 from mapsd.answer.wanted import Found, Looking, Plain, sought
@@ -16,7 +16,7 @@ from mapsd.parse.maps import parse
 from mapsd.resolve.hiding import Sought, Verdict, verdict
 from mapsd.resolve.layerfile import backing_of
 from mapsd.resolve.opened import missing
-from mapsd.resolve.overlays import Overlay, build
+from mapsd.resolve.overlays import OVERLAY, Overlay, build
 from mapsd.resolve.possible import Texts
 from mapsd.resolve.scene import Scene, same_file
 from mapsd.resolve.sought import Lead, Seeker, Spot
@@ -79,7 +79,7 @@ def _answer(seen: "Observed", reading: Reading, wanted: Wanted, means: Means) ->
     finally:
         attempt.close()
     return View(facts(seen, reading), seen.release(), seen.now(), (seen.process.pid,), names,
-                     (*found.seeker.skipped.values(), *skipped(reading)), found.problem)
+                (*found.seeker.skipped.values(), *skipped(reading)), found.problem)
 
 
 def _mapped(seen: "Observed", wanted: Numbered) -> list[bytes]:
@@ -184,14 +184,17 @@ class _Names:
 
     def _of_plain(self, plain: Plain) -> Iterator[Name]:
         """Yield the names of a file on the mounts of its own filesystem."""
-        found = plain.facts
-        file = Backing(found.path if found.path.startswith(b"/") else None, plain.device, found.inode, plain.fs_type)
-        names = []
+        found, names = plain.facts, []
+        file = Backing(None, plain.device, found.inode, plain.fs_type)
         for mount, path in user_paths(plain.inner, plain.device, self._mounts):
+            if file.path is None:
+                file = file._replace(path=here_of(path, found, mount, plain.inner, self._scene))
             name = Name(file, None, plain.inner, path, None, mount, "hidden")
             opened = self._open(path)
             if opened is None:
                 names.append(name._replace(what="unknown", reason=_CHANGES))
+            elif isinstance(opened.way.found, Refused):
+                names.append(_refused(name, opened.way.found))
             elif _is(opened.way, found, name):
                 names.append(self._visible(name._replace(what="visible", mount=opened.mount), opened))
             elif opened.mount is not None and opened.mount.id != mount.id:
@@ -219,7 +222,10 @@ class _Names:
         way = self._observed.walk(path)
         for _ in range(ATTEMPTS):
             mount, inner = lies_on(way, self._scene)
-            winner, descents = decided(way, mount, inner, None, self._scene, self._overlay)
+            found, here = way.found, None
+            if isinstance(found, FileFacts) and mount is not None and mount.fs_type != OVERLAY:
+                here = here_of(path, found, mount, inner, self._scene)
+            winner, descents = decided(way, mount, inner, here, self._scene, self._overlay)
             again = self._observed.walk(path)
             if leads_alike(way, again) and is_unwritten(way, again, winner):
                 return _Opened(way, mount, winner, descents)
@@ -237,6 +243,10 @@ def _is(way: Way, file: FileFacts, name: Name) -> bool:
     """Return whether a name leads, without a symbolic link on the way, to this very file."""
     return way.path == name.user_path and not isinstance(way.found, Absent | Refused) and (
         same_file(way.found, file) and way.found.handle == file.handle)
+
+
+def _refused(name: Name, refused: Refused) -> Name:
+    return name._replace(what="unknown", reason=refused.reason, needs=(refused.needs,) if refused.needs else ())
 
 
 def _unless_known(name: Name, why: Skipped | None) -> Name:

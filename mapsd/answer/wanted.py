@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mapsd.sources import Search
 
 _PREFIX = "trusted.overlay."
+_NO_FILE = "no regular file"
 _KINDS = {"symlink": "a symbolic link: ask for the file that it leads to", "directory": "a directory",
           "whiteout": "a whiteout"}
 _OTHER_LINKS = "the file has other hard links, whose names are not known"
@@ -173,7 +174,7 @@ def _at(path: bytes, scene: Scene) -> Seen:
     """Return what lies at a path of the observer's, a link for itself."""
     above, _, name = path.rpartition(b"/")
     if name in {b"", b".", b".."}:
-        return Refused("a directory")
+        return Refused(_NO_FILE)
     directory = next((one for one in scene.machine.directories(above or b"/", ()) if one.mine), None)
     if directory is None:
         return Absent()
@@ -190,4 +191,4 @@ def _problem(found: Seen) -> str:
         case Refused(reason):
             return reason
         case _:
-            return _KINDS.get(found.kind, "no regular file")
+            return _KINDS.get(found.kind, _NO_FILE)

@@ -128,8 +128,8 @@ def test_what_is_not_understood_or_may_mean_two_things_is_refused(words):
 
 @pytest.mark.parametrize(("name", "why"), [
     ("none", "No such file or directory"), ("link", "a symbolic link: ask for the file that it leads to"),
-    ("dir", "a directory"), ("fifo", "no regular file"), ("dir/", "a directory"),
-    ("dir/..", "a directory")])
+    ("dir", "a directory"), ("fifo", "no regular file"), ("dir/", "no regular file"),
+    ("dir/..", "no regular file"), ("file/", "no regular file")])
 def test_what_is_no_file_is_status_1_and_one_line(tmp_path, name, why):
     (tmp_path / "link").symlink_to("dir")
     (tmp_path / "dir").mkdir()

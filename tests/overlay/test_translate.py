@@ -225,6 +225,9 @@ def test_a_file_that_is_mounted_in_a_container_is_found_there(lab, mapper):
         major, minor = map(int, device(data).split(":"))
         assert visible(pid, Numbered(DeviceId(major, minor), data.stat().st_ino)) == {"/mnt/data"}
         assert visible(pid, Numbered(DeviceId(major, minor), conf.stat().st_ino)) == {"/etc"}
+        for file, wanted in ((data, Numbered(DeviceId(major, minor), data.stat().st_ino)), (conf, OnHost(bytes(conf)))):
+            [name] = names(pid, wanted)
+            assert name.file.path == name.opens.path == bytes(file)
         os.link(data, source / "deep/again")
         assert visible(pid, OnHost(os.fsencode(data))) == {"/mnt/data", "/mnt/again"}
 
