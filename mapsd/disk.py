@@ -103,7 +103,8 @@ class Disk:
         privileged = capabilities.own()
         doubt = unseen(opened.stack.form, lambda: self._survived(opened),
                        privileged=privileged.initial and "CAP_SYS_ADMIN" in privileged.held)
-        return which(opened, path, self.layers(container), doubt)
+        described = opened.described(image_layers(container, self._files.tree), time.time())
+        return which(opened, path, described, doubt)
 
     def _opened(self, container: Container) -> Opened:
         stack = stacked(container, self._files.tree, self._files.owner)
