@@ -126,24 +126,31 @@ def _by_overlay(root: Mount, around: Scene, who: _Who, attempt: "ContainedAttemp
     top = top_layer(root, around, attempt)
     if isinstance(top, Unidentified):
         return top
+    beside = attempt.beside()
+    if not top.proven and not _is_of_owner(top.directory, who, beside):
+        return Unidentified("the user namespace that it is in is another user's than the store of its root's layer")
     lowers = [one for place in places(top.directory) for one in lower_directories(root, place.store, around)]
     detail = Evidence("layer", f"the {top.role} layer of its root is this container's in the engine's store")
-    found = _in_store(top.directory, lowers, attempt.beside(), detail)
-    return _of_owner(found, who, attempt.beside()) if isinstance(found, Container) and not top.proven else found
+    return _in_store(top.directory, lowers, beside, detail)
 
 
-def _of_owner(found: Container, who: _Who, beside: "Beside") -> Contained:
-    """Return a container unless the process is in a user namespace of somebody else's than the store.
+def _is_of_owner(directory: bytes, who: _Who, beside: "Beside") -> bool:
+    """Return whether a store is that of a user who made the user namespace of the process, which is asked beforehand.
 
-    Root's containers may have made it as root: there the control group, which is then root's as well, must agree.
+    Root in a container has root's number as well: there the control group, which only root makes, must name one.
     """
     pid, hint = who
-    owners, owner = beside.owners(pid), beside.owner(found.store or b"/")
+    owners = beside.owners(pid)
     if owners is None:
-        return Unidentified("who made the user namespace that it is in cannot be seen", (SEES_ALL,))
-    if not owners or (owner in owners and (owner != 0 or (hint is not None and hint.id == found.id))):
-        return found
-    return Unidentified("the user namespace that it is in is another user's than the store of its root's layer")
+        return False
+    return not owners or all(owner in owners and (owner != 0 or hint is not None)
+                             for owner in _owners_of(directory, beside))
+
+
+def _owners_of(directory: bytes, beside: "Beside") -> set[object]:
+    """Return who owns the stores that a layer may be in, or the directory that it is in."""
+    homes = [place.store for place in places(directory)] or [directory.rpartition(b"/")[0] or b"/"]
+    return {beside.owner(home) for home in homes}
 
 
 def _in_store(directory: bytes, lowers: Sequence[bytes], beside: "Beside", detail: Evidence) -> Contained | None:
@@ -167,13 +174,11 @@ def _by_server(root: Mount, process: "Texts", beside: "Beside") -> Contained:
     if len(found) > 1:
         return Unidentified("what merges its root names different layers")
     directory, one = found.popitem()
-    lowest = _in_store(directory, (), beside, Evidence("fuse-overlayfs", "the server of its root has this container's "
-                                                       "layer on top"))
-    if not isinstance(lowest, Container) or lowest.store is None:
-        return lowest or Unidentified("the layers of its root are no engine's that is known")
-    if beside.owner(lowest.store) != one.runner.uid or not beside.is_outside(one.runner.pid):
+    # Before anything is read there: whoever serves it may have made up the name.
+    if _owners_of(directory, beside) != {one.runner.uid} or not beside.is_outside(one.runner.pid):
         return Unidentified("the server of its root is another user's than the store that it names, or a container's")
-    return lowest
+    detail = Evidence("fuse-overlayfs", "the server of its root has this container's layer on top")
+    return _in_store(directory, (), beside, detail) or Unidentified("the layers of its root are no known engine's")
 
 
 def _served(one: MountedElsewhere, beside: "Beside") -> set[bytes]:
