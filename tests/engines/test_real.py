@@ -91,6 +91,17 @@ def test_overlays_and_names_say_which_layer_of_the_image_it_is(engine: Engine):
             assert found.descents[0].met[0].image_layer == found.winner.backing.image_layer
 
 
+def test_of_images_without_a_database_no_package_is_named(engine: Engine):
+    with mapsd.Session() as session:
+        for one in engine.containers:
+            found = {mapping.package for mapping in session.lookup(one.pid, packages=True).mappings
+                     if mapping.kind == "file"}
+            assert {package.package for package in found} == {None}
+            assert {package.state for package in found} <= {"unowned", "unknown"}
+            # Whoever serves a root may never answer, or lets nobody else in.
+            assert ({package.state for package in found} == {"unknown"}) == engine.name.endswith("fuse")
+
+
 def has_layers(engine: Engine) -> bool:
     """Return whether the kernel knows the layers: it does not where a server merges them, or they are copies."""
     return not engine.name.endswith(("fuse", "native"))

@@ -20,6 +20,8 @@ from mapsd.model import ProcessAnswer
 from mapsd.model.packages import Brought, Distribution, Package
 from tests.conftest import missing
 from tests.overlay import kernel
+from tests.overlay.capabilities import LACKING, drop
+from tests.overlay.child import told
 from tests.overlay.scenes import Scene
 from tests.packages.debs import Root
 
@@ -238,6 +240,28 @@ def test_what_changes_each_time_is_unknown(web: Container):
     package = next(one.package for one in answer.mappings if one.vma.start == library)
     assert package == Brought("unknown", reason=package.reason)
     assert len(names) == 4
+
+
+def versions(pid: int) -> dict[str, list[str]]:
+    """Return the state and the version of each package, by start address."""
+    with mapsd.Session() as session:
+        answer = session.lookup(pid, packages=True)
+    return {str(one.vma.start): [one.package.state, one.package.package.version if one.package.package else ""]
+            for one in answer.mappings if one.package is not None}
+
+
+@pytest.mark.parametrize("lacking", LACKING)
+def test_whoever_sees_less_is_told_nothing_wrong(web: Container, lacking):
+    pid, libraries = web.scene.target.pid, [web.map(LIBRARY), web.map(PLAIN)]
+    web.upgrade("2.0")
+    web.upgrade("2.0", "plain")
+    libraries.append(web.map(LIBRARY))
+    every = versions(pid)
+    assert [every[str(one)] for one in libraries] == [["same", web.held(one)] for one in libraries]
+    found = told(lambda: drop(LACKING[lacking]) or versions(pid))
+    assert found.keys() == every.keys()
+    for one in libraries:
+        assert found[str(one)] in (["same", web.held(one)], ["unknown", web.held(one)], ["unknown", ""])
 
 
 def test_a_hostile_container_does_not_disturb_another(base: Path, mapper: Path):
