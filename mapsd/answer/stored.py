@@ -57,7 +57,9 @@ class Opened:
 
     def survived(self) -> bool:
         """Return whether the layers have any attribute of their overlay."""
-        return survived(self.layers, self.ask, self._names, family(self.stack.form))
+        # That a store is a user's is known by its owner only, who may be whoever unpacked it.
+        form = self.stack.form
+        return survived(self.layers, self.ask, self._names, family(form), inside=form != "user")
 
     def _names(self, layer: Layer, path: bytes) -> Sequence[bytes]:
         return () if layer.dir is None else self._files.names(layer.dir, path)

@@ -32,7 +32,8 @@ def _containers(asked: Asked, disk: "Disk") -> Ended:
     for store, why in found.unidentified:
         complain(f"{quoted(str(store))}: {why.reason}")
     if not disk.stores():
-        complain(f"{quoted(asked.values['root'])}: no store of an engine was found there (see docs/offline.md)")
+        complain(f"{quoted(asked.values['root'])}: no store of an engine was found there that may be read "
+                 "(see docs/offline.md)")
     return FOUND if found.running else NOTHING, lines_of(asked.flags, found)
 
 

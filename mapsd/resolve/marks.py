@@ -29,11 +29,12 @@ def marked(form: str, ask: Ask) -> Ask:
 
 
 def family(form: str) -> tuple[str, ...]:
-    """Return how the names of the attributes begin that a form leaves in its layers, none where it leaves none."""
-    if form in _FAMILIES:
-        return (_FAMILIES[form],)
-    return () if form == "plain" else ("user.fuseoverlayfs.", "trusted.overlay." if form == "fuse-trusted" else
-                                       "user.overlay.")
+    """Return how the names of the attributes begin that a form reads in its layers, none where it reads none.
+
+    A copy may keep `user.` and leave out `trusted.`, as GNU tar does unless it is told otherwise.
+    """
+    return {"trusted": ("trusted.overlay.",), "fuse-trusted": ("trusted.overlay.",), "user": ("user.overlay.",),
+            "fuse-user": ("user.fuseoverlayfs.", "user.overlay.")}.get(form, ())
 
 
 def needs_trusted(form: str) -> bool:
@@ -48,8 +49,10 @@ def _plain(found: Found) -> Found:
 
 
 def _overlaid(found: Found, form: str) -> Found:
-    if not isinstance(found, FileFacts) or found.kind not in {"file", "directory"}:
+    if not isinstance(found, FileFacts):
         return found
+    if found.kind not in {"file", "directory"}:
+        return found._replace(xattrs=())
     own = _of(found, _FAMILIES[form])
     others = [name for other, prefix in _FAMILIES.items() if other != form for name, _ in _of(found, prefix)]
     if any(name in _DECIDE for name in others):

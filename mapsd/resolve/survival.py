@@ -12,10 +12,11 @@ Names = Callable[[Layer, bytes], Sequence[bytes]]
 _ENTRIES = 2000  # that are asked, of all layers
 
 
-def survived(layers: Sequence[Layer], ask: Ask, names: Names, prefixes: Sequence[str]) -> bool:
+def survived(layers: Sequence[Layer], ask: Ask, names: Names, prefixes: Sequence[str], *, inside: bool) -> bool:
     """Return whether some entry of the layers has an attribute whose name begins so, the topmost layer asked first.
 
-    *ask* gives attributes by their whole names, *names* lists a directory of a layer.
+    *ask* gives attributes by their whole names, *names* lists a directory of a layer. Without *inside* only the layers'
+    roots are asked: further down there may be another store, with attributes of its own.
     """
     left = _ENTRIES
     for layer in layers:
@@ -28,6 +29,6 @@ def survived(layers: Sequence[Layer], ask: Ask, names: Names, prefixes: Sequence
                 continue
             if any(name.startswith(prefix) for name, _ in found.xattrs for prefix in prefixes):
                 return True
-            if found.kind == "directory":
+            if inside and found.kind == "directory":
                 todo += (path + b"/" + name if path else name for name in names(layer, path))
     return False

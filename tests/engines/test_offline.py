@@ -228,6 +228,19 @@ def test_in_a_users_store_redirects_are_refused_and_user_attributes_count(tmp_pa
     assert "refuses to follow" in found.winner.reason
 
 
+def test_a_store_that_was_unpacked_by_a_user_is_not_taken_for_one_of_the_users(tmp_path):
+    upper, top, _, base = stacks.storage(tmp_path, 4)
+    write(base, opt_old="x")
+    write(top, opt_new="x")
+    # What a container of the container's own left: the copy kept it, and lost what is not a user's.
+    (upper / "home/store").mkdir(parents=True)
+    os.setxattr(upper / "home/store", "user.overlay.impure", b"y")
+    if os.geteuid() == 0:
+        os.chown(tmp_path, USER, USER)
+    found = asked(tmp_path, "/opt/old")
+    assert (found.exists, found.visible) == (None, False)
+
+
 def test_fuse_overlayfs_has_whiteouts_of_its_own(tmp_path):
     upper, top, _, base = stacks.storage(tmp_path, 4, program="true")
     write(base, etc_gone="x", etc_stays="x", opt_old="x")

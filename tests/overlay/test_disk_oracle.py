@@ -14,7 +14,7 @@ from tests.engines import stacks
 from tests.overlay import kernel
 from tests.overlay.test_lookup_oracle import PATHS, VARIANTS, Variant, drawn_for, make, read
 
-TREES = 2000  # for each of the variants
+TREES = 60  # for each of the variants
 USER = 61_234
 REFUSED = {errno.EPERM, errno.EIO, errno.ESTALE, errno.EINVAL}  # what the kernel does not follow, or takes for broken
 
