@@ -16,6 +16,7 @@ OTHERS = "it has an attribute of overlayfs of another family: who merged the lay
 UNFOLLOWED = "it leads to another name or to other data, which an overlay with user attributes refuses to follow"
 BY_ATTRIBUTE = "an attribute makes it a whiteout for kernels since Linux 6.7 only"
 BOTH = "the layer has the name, and a whiteout of it"
+MOVED = "fuse-overlayfs merges it with directories of another name"
 TYPED = "what kind of file it is is in an attribute of fuse-overlayfs"
 
 
@@ -89,6 +90,10 @@ def _served(ask: Ask, layer: Layer, path: bytes, *, trusted: bool) -> Found:
     if isinstance(inside, Refused):
         return inside
     values = dict(found.xattrs)
+    # The name that it has in the layers below: of a file only its inode number hangs on that.
+    origin = values.get("user.fuseoverlayfs.origin")
+    if origin is not None and origin.rstrip(b"\0").strip(b"/") != path:
+        return Refused(MOVED)
     listed: Sequence[str] = ("user.fuseoverlayfs.opaque", "user.overlay.opaque")
     opaque = isinstance(inside, FileFacts) or any(values.get(one) == b"y" for one in listed)
     if not opaque and values.get("trusted.overlay.opaque") == b"y":

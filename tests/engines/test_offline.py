@@ -246,13 +246,16 @@ def test_fuse_overlayfs_has_whiteouts_of_its_own(tmp_path):
     write(base, etc_gone="x", etc_stays="x", opt_old="x")
     write(upper, **{"etc_.wh.gone": ""})
     write(top, **{"opt_.wh..wh..opq": "", "opt_new": "x", "etc_.wh.stays": "", "etc_stays": "x"})
-    os.setxattr(upper, "user.fuseoverlayfs.origin", b"x")
+    write(upper, copied="x", moved_c="x")
+    os.setxattr(upper / "copied", "user.fuseoverlayfs.origin", b"copied\0")
+    os.setxattr(upper / "moved", "user.fuseoverlayfs.origin", b"before\0")
     if os.geteuid() == 0:
         os.chown(tmp_path, USER, USER)
     assert [asked(tmp_path, path).exists for path in ("/etc/gone", "/etc/.wh.gone", "/opt/old", "/opt/new")] == [
         False, False, False, True]
     both = asked(tmp_path, "/etc/stays")
     assert (both.exists, both.form) == (None, "fuse-user")
+    assert [asked(tmp_path, path).exists for path in ("/copied", "/moved", "/moved/c")] == [True, None, None]
 
 
 def test_a_store_that_does_not_note_who_merged_it_is_unknown_for_a_user(tmp_path):
