@@ -13,7 +13,7 @@ from mapsd.errors import ParseError
 from mapsd.light import Iterator, NamedTuple
 
 _MAGIC, _VERSION = 0xED0CDAED, 2
-_BRANCH, _LEAF, _META, _BUCKET = 1, 2, 4, 1
+_BRANCH, _LEAF, _BUCKET = 1, 2, 1
 _HEADER, _ELEMENT, _META_SIZE = 16, 16, 64  # bytes; those of a meta page come after its header
 _PAGE_SIZES = [1024 << shift for shift in range(15)]  # getPageSizeFromSecondMeta(), db.go
 _DEPTH = 64  # pages from the root of a bucket to a leaf
