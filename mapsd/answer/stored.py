@@ -81,7 +81,7 @@ def which(opened: Opened, path: bytes, described: StoredLayers, doubt: tuple[str
     """Return which file of its layers an absolute path of a container opens; *doubt* is what unseen() says."""
     form = opened.stack.form
     merged = Unmounted(opened.layers, _remembering(marked(form, opened.ask)), opened.link, *doubt,
-                       metacopy=form == "trusted")
+                       metacopy=form == "trusted", served=form.startswith("fuse"))
     way = merged.way(path)
     met = merged.descent(whole(way))
     winner = merged.winner(way, met)

@@ -12,6 +12,7 @@ _ENDS = ("the lookup in the layers as they are on the disk ends here; nothing th
 _FOLLOWED = ("a redirect or metacopy was followed, as overlayfs does unless it is mounted with redirect_dir=nofollow "
              "or metacopy=off: how it was mounted is not on the disk")
 _CAPABILITY = "CAP_SYS_ADMIN"
+SERVED = "fuse-overlayfs may not hide here what overlayfs would"
 
 
 class Unmounted(Merged):
@@ -21,11 +22,14 @@ class Unmounted(Merged):
     """
 
     def __init__(self, layers: Sequence[Layer], ask: Ask, link: ReadLink, unseen: str = "", needs: str = "", *,
-                 metacopy: bool = True) -> None:
-        """Take the layers in the overlay's order; *metacopy* says that a file's data may lie below it."""
+                 metacopy: bool = True, served: bool = False) -> None:
+        """Take the layers in the overlay's order.
+
+        *metacopy* says that a file's data may lie below it, *served* that fuse-overlayfs merges them.
+        """
         super().__init__(layers, ask, link, visible=not unseen)
         self._ends, self._unseen, self._needs = (layers[0].position, layers[-1].position), unseen, needs
-        self._metacopy = metacopy
+        self._metacopy, self._served = metacopy, served
 
     def top(self, path: bytes) -> Met | Absent | Refused:
         """Return the entry of a layer that is shown there; Refused also where a redirect that is not seen may lead on.
@@ -38,6 +42,8 @@ class Unmounted(Merged):
                       None)
         if failed is not None:
             return Refused(failed.reason, failed.needs)
+        if self._served and _is_odd(met):
+            return Refused(SERVED)
         found = super().top(path)
         if isinstance(found, Absent) and self._unseen and len(set(self._ends)) > 1 and not self._is_hidden(met):
             return Refused(self._unseen, self._needs)
@@ -87,6 +93,15 @@ class Unmounted(Merged):
             return _unknown(unsure.reason, unsure.needs) if unsure else _unknown("a metacopy has no data below it", "")
         file, metadata = ends[0].file, next((one.file for one in live if one.what == "metacopy"), None)
         return Winner(None if file is None else file._replace(metadata=metadata), "lookup", tuple(evidence))
+
+
+def _is_odd(met: Sequence[Met]) -> bool:
+    """Return whether fuse-overlayfs is known to differ.
+
+    Version 1.10 looks through a file between directories, and below an opaque directory whose parent is opaque in a
+    layer further down.
+    """
+    return any(one.what == "blocked" for one in met) or sum(one.opaque and one.by is None for one in met) > 1
 
 
 def backing(found: FileFacts, layer: Layer) -> Backing:

@@ -258,6 +258,20 @@ def test_fuse_overlayfs_has_whiteouts_of_its_own(tmp_path):
     assert [asked(tmp_path, path).exists for path in ("/copied", "/moved", "/moved/c")] == [True, None, None]
 
 
+def test_where_fuse_overlayfs_hides_less_than_overlayfs_the_answer_is_unknown(tmp_path):
+    upper, top, middle, base = stacks.storage(tmp_path, 4, program="true")
+    write(base, c_b="x", a_b_b="x", a_plain="x")
+    write(upper, c_a="x", copied="x")
+    write(top, c="x", **{"a_b_.wh..wh..opq": "", "a_b_c": "x"})
+    write(base, **{"a_.wh..wh..opq": ""})
+    os.setxattr(upper / "copied", "user.fuseoverlayfs.origin", b"copied\0")
+    if os.geteuid() == 0:
+        os.chown(tmp_path, USER, USER)
+    assert [asked(tmp_path, path).exists for path in ("/c/b", "/a/b/b", "/a/plain", "/copied")] == [
+        None, None, True, True]
+    assert not list(middle.iterdir())
+
+
 def test_a_store_that_does_not_note_who_merged_it_is_unknown_for_a_user(tmp_path):
     stacks.storage(tmp_path, 3, program=None)
     if os.geteuid() == 0:
