@@ -30,10 +30,17 @@ def shell(command: str) -> subprocess.CompletedProcess[bytes]:
     return done
 
 
+@pytest.mark.parametrize("words", [["1.0"], ["1e3"], ["1_0"], ["self", "0X1"]])
+def test_what_may_be_the_name_of_a_container_is_sought_as_one(words):
+    done = mapsd(*words)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == f"mapsd: '{words[-1]}': neither a PID nor a container that runs and can be seen\n".encode()
+
+
 @pytest.mark.parametrize("words", [
-    ["0"], ["-1"], [""], [" 1"], ["1 "], ["1.0"], ["1e3"], ["\u0663"], ["\u00b2"], ["+1"], ["1_0"], ["9" * 10],
+    ["0"], ["-1"], [""], [" 1"], ["1 "], ["\u0663"], ["\u00b2"], ["+1"], ["9" * 10],
     ["9" * 5000], ["0x1"], ["self", "0x"], ["self", "0xg"], ["self", "0x" + "f" * 17], ["self", "0x-1"],
-    ["self", "0X1"], [], ["--json"], ["--json", "--ndjson", "self"], ["--jso", "self"], ["--json=1", "self"],
+    [], ["--json"], ["--json", "--ndjson", "self"], ["--jso", "self"], ["--json=1", "self"],
     ["-x", "self"], ["-", "self"], ["\x1b[31m"], ["\u202e1"], [b"\xff\xfe"], ["one\ntwo"], ["n" * 100_000],
 ])
 def test_what_is_not_understood_is_status_2_and_one_printable_line(words):
