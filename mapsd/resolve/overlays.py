@@ -128,15 +128,16 @@ def _verified_upper(mount: Mount, lowers: Sequence[Layer], named: Sequence[Layer
                     scene: Scene) -> LayerDir | None:
     """Return the upper directory that the overlay's own root names, None where none is named.
 
-    By its handle (Linux 6.6). Without one, by its inode number, which the root has where all layers are on one
-    filesystem, and else by its times and size, which the root always has (ovl_getattr, fs/overlayfs/inode.c).
+    By its handle (Linux 6.6). Without one, by its times and size, which the root has (ovl_getattr,
+    fs/overlayfs/inode.c), and where all layers are on one filesystem by its inode number as well: whoever mounts an
+    overlay in a user namespace can choose texts and inode numbers, but no time of change.
     """
     root = _root_facts(mount, scene)
     wanted = overlay_handle(root.handle) if root is not None else None
     if wanted is None:
         devices = {layer.dir.facts.st_dev if layer.dir else None for layer in lowers}
-        same = [one for one in named if root and (_shown(root) == _shown(one.facts) if {one.facts.st_dev} != devices
-                                                  else root.inode == one.facts.inode)]
+        same = [one for one in named if root and _shown(root) == _shown(one.facts) and (
+            {one.facts.st_dev} != devices or root.inode == one.facts.inode)]
         return same[0] if len(same) == 1 else None
     found = scene.machine.directory_by_handle(wanted) if wanted.upper else None
     if found is not None:
