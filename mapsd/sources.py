@@ -66,8 +66,11 @@ class Search(Protocol):
     def regular(self, directory: LayerDir) -> Paths:
         """Return the paths of all regular files."""
 
-    def redirects(self, directory: LayerDir, prefix: str, *, files: bool) -> Redirects:
-        """Return the redirects of a layer's directories, and of its *files* where these may have one."""
+    def redirects(self, directory: LayerDir, prefix: str, *, files: bool, again: bool = False) -> Redirects:
+        """Return the redirects of a layer's directories, and of its *files* where these may have one.
+
+        *again*: as they are now, not as they were when they were first asked for.
+        """
 
 
 class Attempt(Protocol):

@@ -118,7 +118,7 @@ class _Names:
     def all(self, found: Found) -> Iterator[Name]:
         """Yield what the names of everything that was found are to it."""
         for spot in found.spots:
-            yield from self._of_spot(spot)
+            yield from self._settled(spot)
         for plain in found.plain:
             yield from self._of_plain(plain)
         for path in found.own:
@@ -127,6 +127,15 @@ class _Names:
                 device = opened.mount.device if opened.mount is not None else opened.way.found.st_dev
                 file = Backing(None, device, opened.way.found.inode, opened.mount.fs_type if opened.mount else None)
                 yield self._visible(Name(file, None, b"", path, None, opened.mount, "visible"), opened)
+
+    def _settled(self, spot: Spot) -> list[Name]:
+        """Return the names of a file of a layer, asked again where something was renamed meanwhile."""
+        for _ in range(ATTEMPTS):
+            names = list(self._of_spot(spot))
+            if all(name.reason != _CHANGES for name in names):
+                break
+            self._opened.clear()
+        return names
 
     def _of_spot(self, spot: Spot) -> Iterator[Name]:
         leads, why = self._seeker.leads(spot)
@@ -145,12 +154,22 @@ class _Names:
         seen = [name for name in found if name.what in _SEEN]
         if seen:
             yield from seen
+        elif not self._is_settled(spot, leads, [path for paths in shown.values() for _, path in paths]):
+            yield from (name._replace(what="unknown", by=None, reason=_CHANGES, needs=()) for name in found or [blank])
         elif found or why is not None:
             yield from (_unless_known(name, why) for name in found or [blank])
         elif not all(shown.values()):
             yield blank._replace(what="unreachable", reason=_OUTSIDE)
         else:
             yield blank._replace(reason=_NAMELESS)
+
+    def _is_settled(self, spot: Spot, leads: list[Lead], paths: list[bytes]) -> bool:
+        """Return whether no name became another one, while they were asked one after the other."""
+        overlays = [spot.stack.overlay, *(lead.overlay for lead in leads[:1])]
+        if not all(map(self._seeker.is_settled, dict.fromkeys(overlays))):
+            return False
+        found = [(self._opened[path], self._observed.walk(path)) for path in paths]
+        return all(opened is not None and leads_alike(opened.way, again) for opened, again in found)
 
     def _led(self, name: Name, mount: Mount, lead: Lead, file: FileFacts) -> Iterator[Name]:
         """Yield what a name is to a file of a layer, nothing where it does not lead to it."""

@@ -17,6 +17,7 @@ class Unsearched:
         """Return nothing."""
         return Paths((), _REASON)
 
-    def redirects(self, directory: LayerDir, prefix: str, *, files: bool) -> Redirects:  # noqa: ARG002  (as above)
+    def redirects(self, directory: LayerDir, prefix: str, *, files: bool,  # noqa: ARG002  (as above)
+                  again: bool = False) -> Redirects:  # noqa: ARG002  (as above)
         """Return nothing."""
         return Redirects((), _REASON)

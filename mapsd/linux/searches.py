@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Entry = os.DirEntry[str]
     Seen = Callable[[bytes, int, Entry], None]
 
-ENTRIES, SECONDS = 200_000, 10.0  # of a directory with all below it; of a question
+ENTRIES, EACH, SECONDS = 200_000, 2.0, 10.0  # entries and seconds of a directory with all below it; of a question
 # xino keeps the number of the layer in the high bits (fs/overlayfs/inode.c, ovl_map_ino); 32 are always the file's.
 _OWN_BITS = 0xFFFFFFFF
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOATIME | os.O_NONBLOCK | os.O_CLOEXEC
@@ -69,29 +69,34 @@ class LiveSearch:
         def see(above: bytes, _: int, entry: "Entry") -> None:
             if wanted(entry) and entry.is_file(follow_symlinks=False):
                 found.append(_path(above, entry))
-        reason, needs = self._walked(directory, see, mounts=mounts)
+        reason, needs = self._walked(_Walk(self._machine, directory, mounts=mounts), see)
         return Paths(tuple(found), reason, needs)
 
-    def redirects(self, directory: LayerDir, prefix: str, *, files: bool) -> Redirects:
-        """Return the redirects of a layer's directories, and of its *files* where these may have one."""
+    def redirects(self, directory: LayerDir, prefix: str, *, files: bool, again: bool = False) -> Redirects:
+        """Return the redirects of a layer's directories, and of its *files* where these may have one.
+
+        *again*: as they are now, not as they were when they were first asked for.
+        """
         key, known = (*_identity(directory), prefix, files), self._known.redirects
-        if key not in known:
+        if again or key not in known:
             found: list[Redirect] = []
 
             def see(above: bytes, fd: int, entry: "Entry") -> None:
                 if entry.is_dir(follow_symlinks=False) or (files and entry.is_file(follow_symlinks=False)):
                     text = _attribute(fd, entry, prefix + "redirect")
-                    found.extend([Redirect(_path(above, entry), text)] if text is not None else [])
-            reason, needs = self._walked(directory, see, mounts=False)
-            known[key] = Redirects(tuple(found), reason, needs)
+                    if text is not None:
+                        found.append(Redirect(_path(above, entry), text, _changed(entry)))
+            walk = _Walk(self._machine, directory, mounts=False)
+            reason, needs = self._walked(walk, see)
+            known[key] = Redirects(tuple(found), reason, needs, walk.newest)
         return known[key]
 
-    def _walked(self, directory: LayerDir, see: "Seen", *, mounts: bool) -> tuple[str, str]:
-        walk = _Walk(self._machine, directory, mounts=mounts)
-        left = self._known.entries
+    def _walked(self, walk: "_Walk", see: "Seen") -> tuple[str, str]:
+        # One that is large by intent leaves time for those of others.
+        left, deadline = self._known.entries, min(self._known.deadline, time.monotonic() + EACH)
         for above, fd, entry in walk.entries():
             left -= 1
-            if left < 0 or time.monotonic() > self._known.deadline:
+            if left < 0 or time.monotonic() > deadline:
                 return "it is too large to be searched", ""
             see(above, fd, entry)
         return walk.reason, walk.needs
@@ -103,11 +108,15 @@ def _identity(directory: LayerDir) -> tuple[object, ...]:
 
 
 class _Walk:
-    """One walk through a directory, without crossing links or mounts; *reason* and *needs* say what it left out."""
+    """One walk through a directory, without crossing links or mounts.
+
+    *reason* and *needs* say what it left out, *newest* when one of the directories changed last.
+    """
 
     def __init__(self, machine: "LiveMachine", directory: LayerDir, *, mounts: bool) -> None:
         self._machine, self._directory, self._mounts = machine, directory, mounts
         self.reason = self.needs = ""
+        self.newest = 0
 
     def entries(self) -> "Iterator[tuple[bytes, int, Entry]]":
         """Yield each entry with the path and a descriptor of the directory that has it."""
@@ -118,6 +127,7 @@ class _Walk:
             if fd is None:
                 continue
             with opened(fd), os.scandir(fd) as entries:
+                self.newest = max(self.newest, os.fstat(fd).st_ctime_ns)
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         todo.append(_path(above, entry))
@@ -146,3 +156,12 @@ def _attribute(fd: int, entry: "Entry", name: str) -> bytes | None:
         unless_exhausted(error)
         # It has none, or is gone.
         return None
+
+
+def _changed(entry: "Entry") -> int:
+    """Return when an entry was renamed, or changed otherwise, last; 0 where it is gone."""
+    try:
+        return entry.stat(follow_symlinks=False).st_ctime_ns
+    except OSError as error:
+        unless_exhausted(error)
+        return 0

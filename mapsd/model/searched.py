@@ -4,10 +4,11 @@ from mapsd.light import NamedTuple
 
 
 class Redirect(NamedTuple):
-    """An entry of a layer, and the `redirect` attribute that it has."""
+    """An entry of a layer, and the `redirect` attribute that it has; *changed* is its ctime, as of FileFacts."""
 
     path: bytes
     text: bytes
+    changed: int = 0
 
 
 class Paths(NamedTuple):
@@ -22,8 +23,9 @@ class Paths(NamedTuple):
 
 
 class Redirects(NamedTuple):
-    """Redirects below the directory; the rest is as for Paths."""
+    """Redirects below the directory; *newest* is the last ctime of its directories, the rest is as for Paths."""
 
     found: tuple[Redirect, ...]
     reason: str = ""
     needs: str = ""
+    newest: int = 0

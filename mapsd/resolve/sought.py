@@ -122,6 +122,20 @@ class Seeker:
                     why = why or other
         return tuple(found), why
 
+    def is_settled(self, overlay: Overlay) -> bool:
+        """Return whether nothing was renamed in an overlay since its redirects were read.
+
+        A rename changes the ctime of what is renamed, also where it comes back to its name, and that of the directory,
+        whose listing may have had neither name.
+        """
+        upper = next((layer.dir for layer in overlay.guessed() if layer.role == "upper"), None)
+        files = bool(overlay.options.data) or overlay.maybe("metacopy", self._scene)
+        if upper is None:
+            return True
+        before = self._search.redirects(upper, overlay.prefix, files=files)
+        now = self._search.redirects(upper, overlay.prefix, files=files, again=True)
+        return (sorted(before.found), before.newest) == (sorted(now.found), now.newest)
+
     def _names(self, overlay: Overlay, layer: Layer, path: bytes) -> tuple[Names, Skipped | None]:
         above = [one for one in overlay.guessed() if one.role != "data" and one.position < layer.position]
         files = bool(overlay.options.data) or overlay.maybe("metacopy", self._scene)

@@ -1,7 +1,9 @@
 """`mapsd translate` on real overlays: a file of a layer is seen under the names that open its bytes, and no others."""
 
+import itertools
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -422,3 +424,28 @@ def test_no_name_is_wrong_on_a_kernel_that_lacks_a_call(lab, mapper, lacking):
                                           among=[scene.target.pid, os.getpid()])
             return [wrong(truth, weak=True), [len(view.pids) for view in found.views]]
         assert told_by(ask) == [[], [1, 1]]
+
+
+def test_while_a_directory_is_renamed_its_files_are_never_called_hidden(lab, mapper):
+    with writable("translate, renamed all the time", lab, mapper) as scene:
+        scene.mount(",redirect_dir=on")
+        scene.start()
+        scene.contain()
+        late = OnHost(os.fsencode(scene.layers[0].path / "dir/both"))
+        stop, said = threading.Event(), []
+
+        def rename() -> None:
+            now = "dir"
+            for number in itertools.takewhile(lambda _: not stop.is_set(), itertools.count()):
+                scene.reach(now).rename(scene.reach(f"dir{number}"))
+                now = f"dir{number}"
+        thread = threading.Thread(target=rename)
+        thread.start()
+        try:
+            said += ({one.what for one in names(scene.target.pid, late)} for _ in range(100))
+        finally:
+            stop.set()
+            thread.join()
+        # The name that it had first is hidden: then it is said that there may be another one.
+        assert all(whats & {"visible", "unknown"} for whats in said), said
+        assert len(names(scene.target.pid, late)) == 1
