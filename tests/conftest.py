@@ -29,6 +29,14 @@ def missing(group: str, why: str) -> None:
     pytest.skip(why)
 
 
+def shown_to_all(directory: Path) -> None:
+    """Let every user into a test's own directory. What others may search already is not ours to change: /tmp, say."""
+    for path in (directory, *directory.parents):
+        mode = path.stat().st_mode
+        if not mode & 0o001:
+            path.chmod(mode & 0o7777 | 0o055)
+
+
 @pytest.fixture
 def root() -> None:
     if os.geteuid() != 0:

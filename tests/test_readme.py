@@ -10,7 +10,7 @@ import pytest
 from mapsd import errors
 from mapsd.cli import __main__, output
 from tests.cli.command import CHECKOUT, NOBODY
-from tests.conftest import missing
+from tests.conftest import missing, shown_to_all
 from tests.examples import commands, run, shown
 
 README = (CHECKOUT / "README.md").read_text()
@@ -36,8 +36,7 @@ def normal(text: str) -> str:
 
 def test_the_demo_says_what_the_readme_shows(tmp_path):
     tmp_path.chmod(0o777)
-    for above in tmp_path.parents[:3]:
-        above.chmod(0o755)
+    shown_to_all(tmp_path)
     prefix = NOBODY if os.geteuid() == 0 else []
     done = subprocess.run([*prefix, CHECKOUT / "bin/mapsd", "demo"], capture_output=True, text=True, check=False,
                           env={**os.environ, "TMPDIR": str(tmp_path)}, timeout=60)

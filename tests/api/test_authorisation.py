@@ -20,7 +20,7 @@ import pytest
 from mapsd.linux.rights.authority import Peer
 from tests.api.test_serve import Running, connected
 from tests.cli.command import CHECKOUT
-from tests.conftest import missing
+from tests.conftest import missing, shown_to_all
 from tests.linux.test_authority import BARE, PYTHON, TARGETS, kernel_lets, process
 
 TOKEN, GROUP = "0123456789abcdef", 65531
@@ -294,8 +294,7 @@ def test_names_of_a_file_are_told_of_whom_the_asker_may_see_alone(asker, sought,
 
 def test_no_name_is_found_out_that_the_asker_did_not_know(daemon, askers, targets, tmp_path):
     del daemon
-    for above in (tmp_path, *tmp_path.parents[:2]):
-        above.chmod(0o755)
+    shown_to_all(tmp_path)
     closed = tmp_path / "closed"
     closed.mkdir()
     (closed / "secret").write_text("text")

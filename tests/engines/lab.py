@@ -72,8 +72,6 @@ class Space:
     def __init__(self, base: Path) -> None:
         self.base = base
         base.chmod(0o755)
-        for above in base.parents[:3]:
-            above.chmod(0o755)
         for name, line in (("passwd", f"{USER}:x:{UID}:{UID}::{base}/home:/bin/sh\n"), ("group", f"{USER}:x:{UID}:\n"),
                            ("subuid", f"{USER}:{FIRST}:65536\n"), ("subgid", f"{USER}:{FIRST}:65536\n")):
             old = Path("/etc", name)

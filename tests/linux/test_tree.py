@@ -11,7 +11,7 @@ from mapsd.linux import contents, syscalls
 from mapsd.linux.stepwise import open_stepwise
 from mapsd.linux.tree import Files, tree_at
 from mapsd.model import Absent, FileFacts, Refused
-from tests.conftest import missing
+from tests.conftest import missing, shown_to_all
 
 
 @pytest.fixture(params=["openat2", "stepwise"])
@@ -137,9 +137,7 @@ def test_no_access_time_changes(files, tmp_path):
 def test_a_file_whose_access_time_would_change_is_refused(tmp_path):
     if os.geteuid() != 0:
         missing("root", "needs root to give a file to somebody else")
-    tmp_path.chmod(0o755)
-    for above in tmp_path.parents[:3]:
-        above.chmod(0o755)
+    shown_to_all(tmp_path)
     (tmp_path / "file").write_bytes(b"content")
     asked = ("import os, sys; from mapsd.linux.tree import tree_at\n"
              "os.setresuid(65534, 65534, 65534)\n"
