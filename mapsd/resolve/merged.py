@@ -4,10 +4,11 @@ from mapsd.light import Callable, Sequence
 from mapsd.model import Absent, Found, Layer, Refused
 from mapsd.model.layers import Met, Way
 from mapsd.pathnames import followed
-from mapsd.resolve.descent import descend
+from mapsd.resolve.descent import ABOVE, UNSEEN, descend
 from mapsd.resolve.lookup import Ask
 
 ReadLink = Callable[[Layer, bytes], bytes | Refused]
+_DOUBTS = {UNSEEN, ABOVE}  # of what lies below something else, for which another entry stands
 _SEEN = {"opens", "metacopy", "merged"}
 
 
@@ -33,8 +34,23 @@ class Merged:
         return top
 
     def top(self, path: bytes) -> Met | Absent | Refused:
-        """Return the entry of a layer that the overlay shows there: what it is, and in which layer."""
+        """Return the entry of a layer that the overlay shows there: what it is, and in which layer.
+
+        Refused where a layer on the way could not be asked, which ends the kernel's lookup as well, and where nothing
+        is found but a redirect that is not seen may lead on.
+        """
         met = self.descent(path)
+        failed = [one for one in met if one.what == "unknown" and one.by is None and one.reason not in _DOUBTS]
+        if failed:
+            return Refused(failed[0].reason, failed[0].needs)
+        found = self.shown(met)
+        # A mounted overlay says itself that there is nothing; its layers cannot, unless it is hidden in the first.
+        hidden = any(one.what in {"whiteout", "blocked"} and one.layer == self._layers[0] for one in met)
+        unsure = isinstance(found, Absent) and not self._visible and not hidden
+        return Refused(UNSEEN, "CAP_SYS_ADMIN") if unsure else found
+
+    def shown(self, met: Sequence[Met]) -> Met | Absent | Refused:
+        """Return what is shown of a name, of all that was met."""
         shown = next((one for one in met if one.named and one.what != "hidden"), None)
         unsure = next((one for one in met if one.what == "unknown"), None)
         if shown is None:

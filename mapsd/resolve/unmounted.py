@@ -44,7 +44,7 @@ class Unmounted(Merged):
             return Refused(failed.reason, failed.needs)
         if self._served and _is_odd(met):
             return Refused(SERVED)
-        found = super().top(path)
+        found = self.shown(met)
         if isinstance(found, Absent) and self._unseen and len(set(self._ends)) > 1 and not self._is_hidden(met):
             return Refused(self._unseen, self._needs)
         return found

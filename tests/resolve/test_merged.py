@@ -69,6 +69,17 @@ def test_without_attributes_what_hangs_on_them_is_not_said():
     assert found.needs == "CAP_SYS_ADMIN"
 
 
+def test_a_redirect_that_is_not_seen_may_lead_on_where_nothing_is_found():
+    view = merged([{"old/f": file()}], {"new": directory(redirect=b"old")}, visible=False)
+    assert isinstance(view.entry(b"/new/f"), Refused)
+    assert isinstance(merged([{"f": file()}], {"f": whiteout()}, visible=False).entry(b"/f"), Absent)
+
+
+def test_a_layer_that_cannot_be_asked_ends_the_lookup_as_the_kernels():
+    view = merged([{"d": refused()}], {"d/f": file()})
+    assert isinstance(view.entry(b"/d/f"), Refused)
+
+
 @settings(max_examples=200)
 @given(st.lists(trees, min_size=1, max_size=4), st.one_of(st.none(), trees), paths)
 def test_a_file_is_seen_where_the_lookup_finds_one(lowers, upper, path):
