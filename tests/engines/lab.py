@@ -195,12 +195,12 @@ def docker(space: Space, images: dict[str, Image], name: str = "docker", options
                       *(MAPPED if image == "app" else MAPPED_DEEP))
         seen = json.loads(space.run(*client, "inspect", *wanted))
         running = [_of_docker(one, images[image]) for one, image in zip(seen, wanted.values(), strict=True)]
-        pids += [one.pid for one in running]
-        until(lambda: all(is_ready(pid) for pid in pids), "the mappers map")
+        # Each has a shim above it, which is left where a test ends the container.
+        pids += [pid for one in running for pid in (one.pid, _parent(one.pid))]
+        until(lambda: all(is_ready(one.pid) for one in running), "the mappers map")
         yield Engine(name, running, lambda: _end(daemon))
     finally:
-        shims = [_parent(pid) for pid in pids]
-        for pid in (*pids, *shims):
+        for pid in pids:
             _kill(pid)
         _end(daemon)
 
@@ -234,12 +234,12 @@ def containerd(space: Space, images: dict[str, Image], name: str = "containerd",
         digests = dict(line.split()[:3:2] for line in space.run(*client, "images", "ls").splitlines()[1:])
         running = [_of_ctr(space, client, called, int(tasks[called]), images[image], digests)
                    for called, image in wanted.items()]
-        pids += [one.pid for one in running]
-        until(lambda: all(is_ready(pid) for pid in pids), "the mappers map")
+        # Each has a shim above it, which is left where a test ends the container.
+        pids += [pid for one in running for pid in (one.pid, _parent(one.pid))]
+        until(lambda: all(is_ready(one.pid) for one in running), "the mappers map")
         yield Engine(name, running, lambda: _end(daemon))
     finally:
-        shims = [_parent(pid) for pid in pids]
-        for pid in (*pids, *shims):
+        for pid in pids:
             _kill(pid)
         _end(daemon)
 
