@@ -136,8 +136,7 @@ def _verified_upper(mount: Mount, lowers: Sequence[Layer], named: Sequence[Layer
     wanted = overlay_handle(root.handle) if root is not None else None
     if wanted is None:
         devices = {layer.dir.facts.st_dev if layer.dir else None for layer in lowers}
-        same = [one for one in named if root and _shown(root) == _shown(one.facts) and (
-            {one.facts.st_dev} != devices or root.inode == one.facts.inode)]
+        same = [one for one in named if root and _is_shown(root, one.facts, numbered={one.facts.st_dev} == devices)]
         return same[0] if len(same) == 1 else None
     found = scene.machine.directory_by_handle(wanted) if wanted.upper else None
     if found is not None:
@@ -146,8 +145,9 @@ def _verified_upper(mount: Mount, lowers: Sequence[Layer], named: Sequence[Layer
     return same[0] if len(same) == 1 else None
 
 
-def _shown(facts: FileFacts) -> tuple[int, int]:
-    return facts.changed, facts.size
+def _is_shown(root: FileFacts, upper: FileFacts, *, numbered: bool) -> bool:
+    """Return whether an overlay's root may be of this upper directory; *numbered*: it has that one's inode number."""
+    return (root.changed, root.size) == (upper.changed, upper.size) and not (numbered and root.inode != upper.inode)
 
 
 def _root_facts(mount: Mount, scene: Scene) -> FileFacts | None:

@@ -227,7 +227,8 @@ def test_an_overlay_with_the_inode_number_of_a_containers_layer_is_not_that_cont
               f"mount -t overlay x -o lowerdir={victim}/l,upperdir={layer},workdir={victim}/w m; cd m;"
               f"pivot_root . tmp; exec /bin/mapper {FEW[0]}")
     asking = ("import sys, mapsd; pid = int(sys.argv[1]); print(mapsd.Session().container(pid));"
-              "print([layer.certain for layer in mapsd.layers(pid).overlays[0].layers])")
+              "root = next(one for one in mapsd.layers(pid).overlays if one.mount.mount_point == b'/');"
+              "print([layer.certain for layer in root.layers])")
     with started(space, *lab.as_user(space, "forger"), "unshare", "-Urm", "--propagation", "private", "sh", "-ec",
                  script) as pid:
         said, layers = space.run("env", f"PYTHONPATH={CHECKOUT}", sys.executable, "-c", asking, pid).splitlines()

@@ -7,7 +7,7 @@ to be given that nobody noted (an inode number of a directory, a time), it is on
 
 What the workload did not do is known as well: no layer was moved or covered after the mount. So the directories are as
 old as can be, and where an overlay's root has the inode number of its upper directory (all layers are on one
-filesystem), both have the same; and the only file with ` (deleted)` in its name is one of the cases.
+filesystem), both have the same, and the same time; and the only file with ` (deleted)` in its name is one of the cases.
 """
 
 import ast
@@ -187,7 +187,8 @@ class Texts:
         if self._top is None or device is None:
             return LOST
         inode = self._dump.root_inode()
-        return FileFacts("directory", number(device), inode, 1, 0, self._top, None, self._dump.root, (), _NO_TIME - 1)
+        return FileFacts("directory", number(device), inode, 1, 0, self._top, None, self._dump.root, (),
+                         _NO_TIME + inode)
 
 
 class Machine:
@@ -207,7 +208,7 @@ class Machine:
         devices = {number(seen["dev"]) for seen in self._stats[name].values() if "dev" in seen}
         mount = self._mount(path)
         if len(devices) == 1 and mount is not None:
-            facts = FileFacts("directory", devices.pop(), -2 - key, 1, 0, mount, None, path, (), _NO_TIME - 2 - key)
+            facts = FileFacts("directory", devices.pop(), -2 - key, 1, 0, mount, None, path, (), _NO_TIME + (-2 - key))
             yield LayerDir(key, path, facts, None, ((path, 0),))
 
     def _mount(self, path: bytes) -> int | None:
