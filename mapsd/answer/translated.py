@@ -147,13 +147,13 @@ class _Names:
             yield from self._of_overlay(spot, blank._replace(mount=overlay), of_one, why)
 
     def _of_overlay(self, spot: Spot, blank: Name, leads: list[Lead], why: Skipped | None) -> Iterator[Name]:
-        """Yield the names that an overlay has for a file: only those that show it, where there are any."""
+        """Yield the names that an overlay has for a file: where some show it, no name that does not."""
         shown = {lead: list(user_paths(lead.name, lead.overlay.mount.device, self._mounts)) for lead in leads}
         found = [name for lead, paths in shown.items() for mount, path in paths
                  for name in self._led(blank._replace(user_path=path, mount=mount), mount, lead, spot.facts)]
         seen = [name for name in found if name.what in _SEEN]
         if seen:
-            yield from seen
+            yield from (name for name in found if name.what in {*_SEEN, "unknown"})
         elif not self._is_settled(spot, leads, [path for paths in shown.values() for _, path in paths]):
             yield from (name._replace(what="unknown", by=None, reason=_CHANGES, needs=()) for name in found or [blank])
         elif found or why is not None:

@@ -145,7 +145,8 @@ def test_nobody_at_the_socket_is_status_5(tmp_path):
     "--url http://u:p@[::1 doctor", "--url ftp://u:p@h doctor",
     "--url http://127.0.0.1:1 lookup self", "--url http://127.0.0.1:1 explain self 0x0", "--url http://h\x1b doctor",
     "--url http://[::1 doctor", "--socket S lookup 1 --procfs /proc", "--socket S layers 1 --host-root /",
-    "--socket S doctor now", "--socket S lookup x/y", "--socket S lookup --proof belief 1", "--json --socket S lookup 1"])
+    "--socket S doctor now", "--socket S lookup x/y",
+    "--socket S lookup --proof belief 1", "--json --socket S lookup 1"])
 def test_what_is_not_understood_is_status_2_and_one_line(words):
     done = run(*words.split(" "))
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (USAGE, b"", 1)

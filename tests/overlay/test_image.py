@@ -189,7 +189,7 @@ def test_the_daemon_in_the_image_is_healthy_and_answers(engine, lab, mapper):
         directory = Path(tempfile.mkdtemp(dir=lab))
         with engine.daemon(directory, FULL, UNFILTERED) as name:
             healthy(engine, name)
-            status, there = asked(directory, f"/v1/processes/{pid}/mappings")
+            status, there = asked(directory, f"/v1/processes/{pid}/mappings?container=true")
             processes = asked(directory, "/v1/processes?limit=10")[1]["processes"]
             ended = engine.done("stop", "-t", "20", name)
             code = json.loads(engine.done("inspect", name))[0]["State"]["ExitCode"]
