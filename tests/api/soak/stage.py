@@ -27,7 +27,10 @@ while True:
 
 
 class Stage:
-    """One container at a time. Nothing happens in it while *still* is held; *moves* says how often something did."""
+    """One container at a time. Nothing happens in it while *still* is held.
+
+    *moves* counts when something begins to happen, and when it has happened: it is odd in between.
+    """
 
     def __init__(self, lab: Path, mapper: Path) -> None:
         self._lab, self._mapper = lab, mapper
@@ -80,21 +83,29 @@ class Stage:
     @contextmanager
     def _container(self, name: str) -> Iterator[Scene]:
         with Scene(name, self._lab, self._mapper) as scene:
-            with self.still:
+            with self._moving():
                 _set_up(scene)
-                self.moves, self.containers, self.scene = self.moves + 1, self.containers + 1, scene
+                self.containers, self.scene = self.containers + 1, scene
             try:
                 yield scene
             finally:
-                with self.still:
-                    self.moves, self.scene = self.moves + 1, None
+                with self._moving():
+                    self.scene = None
 
     def _move(self, happen: Callable[[], None]) -> None:
         if self._over.wait(PAUSE):
             return
-        with self.still:
+        with self._moving():
             happen()
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        with self.still:
             self.moves += 1
+            try:
+                yield
+            finally:
+                self.moves += 1
 
 
 def _set_up(scene: Scene) -> None:

@@ -32,7 +32,8 @@ def soaked(served: Daemon, lab: Path, mapper: Path, seconds: float) -> tuple[int
     assert verdict.wrong == []
     assert load.failures == []
     size = served.resident()
-    print(f"\n{seconds} s, {stage.containers} containers, {stage.moves} changes, then {size >> 10} kB, {served.held()}"
+    print(f"\n{seconds} s, {stage.containers} containers, {stage.moves // 2} changes, then {size >> 10} kB, "
+          f"{served.held()}"
           f"\n  statuses {dict(load.statuses)}\n  told {dict(load.told)}\n  compared {dict(verdict.counts)}")
     return size, verdict.counts, load.told
 
