@@ -298,7 +298,9 @@ def test_an_overlay_on_an_overlay(lab, mapper):
                             f"workdir={scene.base}/work")
         target = scene.start()
         address = target.map(scene.merged / "lib")
-        found = Told(target.pid, address)
+        # On a busy machine the iterator's own test may run out of time; then nothing is said of it.
+        found = next((one for one in (Told(target.pid, address) for _ in range(5)) if any(
+            seen.kind == "bpf" for seen in one.mapping.evidence)), None) or Told(target.pid, address)
         if found.mapping.trail.nested:
             # Some kernels print the inner name, others the right one.
             check("nested-inner-name", found.steps, scene.base)
