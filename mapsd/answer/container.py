@@ -4,7 +4,7 @@ The most reliable key is the directory that holds the upper layer of the process
 and the engine's files say whose it is. What the process or its parents say of themselves only speaks against that.
 """
 
-from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, read, scene
+from mapsd.answer.reading import Reading, scene, steadily
 from mapsd.answer.toplayer import SEES_ALL, lower_directories, top_layer
 from mapsd.engines import lxc, runners, runtimes, stores
 from mapsd.engines.documents import Unread
@@ -39,17 +39,10 @@ def container(pid: int, thread: int | None, source: "Inhabitants", started: int 
     try:
         if seen.line.flags & _KTHREAD:
             return Uncontained("it is a thread of the kernel's")
-        before = read(seen.process)
         if started not in {None, seen.line.start_time}:
             raise ProcessGone(pid, seen=True)
-        for _ in range(ATTEMPTS):
-            demand_alive(seen.process, before)
-            found = _answer(seen, before)
-            after = read(seen.process)
-            if after == before:
-                return found
-            before = after
-        return _UNSTEADY
+        found, steady = steadily(seen.process, lambda reading: _answer(seen, reading))
+        return found if steady else _UNSTEADY
     finally:
         seen.close()
 

@@ -1,6 +1,6 @@
 """The overlays that a process sees: read, decide, read again, until nothing changed in between."""
 
-from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
+from mapsd.answer.reading import Reading, facts, scene, skipped, steadily
 from mapsd.light import TYPE_CHECKING
 from mapsd.model import Skipped
 from mapsd.model.layers import ProcessLayers
@@ -28,15 +28,8 @@ def layers(pid: int, thread: int | None, source: "Source") -> ProcessLayers:
 
 
 def _layers(seen: "Observed") -> ProcessLayers:
-    before = read(seen.process)
-    for _ in range(ATTEMPTS):
-        demand_alive(seen.process, before)
-        found = _answer(seen, before)
-        after = read(seen.process)
-        if after == before:
-            return found
-        before = after
-    return found._replace(skipped=(*found.skipped, _UNSTEADY))
+    found, steady = steadily(seen.process, lambda reading: _answer(seen, reading))
+    return found if steady else found._replace(skipped=(*found.skipped, _UNSTEADY))
 
 
 def _answer(seen: "Observed", reading: Reading) -> ProcessLayers:

@@ -4,11 +4,12 @@ from typing import TypeVar
 
 from mapsd.errors import AccessDenied, ProcessGone
 from mapsd.light import Callable
-from mapsd.model import Backing, ProcessAnswer, ProcessFacts, Skipped
+from mapsd.model import Answer, Backing, ProcessAnswer, ProcessFacts, Skipped
 from mapsd.model.containers import Container, Housed, ImageLayers, Uncontained, Unidentified
 from mapsd.model.layers import LayerView, Met, OverlayView, ProcessLayers, Which
-from mapsd.model.open import OpenAnswer
+from mapsd.model.open import OpenAnswer, OpenFile
 
+_File = TypeVar("_File", Answer, OpenFile)
 _Answer = TypeVar("_Answer", ProcessAnswer, OpenAnswer, ProcessLayers, Which)
 
 
@@ -33,26 +34,16 @@ def answer(found: _Answer, housed: Housed) -> _Answer:
 
 def mappings(answer: ProcessAnswer, housed: Housed) -> ProcessAnswer:
     """Return an answer with its container, or with why that is not established among what was skipped."""
-    found, image = housed.found, housed.image
-    if isinstance(found, Unidentified):
-        return answer._replace(skipped=(*answer.skipped, _unidentified(found)))
-    if not isinstance(found, Container):
-        return answer
-    placed = _placing(image)
-    those = tuple(one if one.backing is None else one._replace(backing=placed(one.backing)) for one in answer.mappings)
-    return answer._replace(container=found, mappings=those, skipped=(*answer.skipped, *_lacking(image)))
+    container, skipped = _known(housed)
+    return answer._replace(container=container, mappings=_in_image(answer.mappings, housed.image),
+                           skipped=(*answer.skipped, *skipped))
 
 
 def files(answer: OpenAnswer, housed: Housed) -> OpenAnswer:
     """Return the same of what a process has open."""
-    found, image = housed.found, housed.image
-    if isinstance(found, Unidentified):
-        return answer._replace(skipped=(*answer.skipped, _unidentified(found)))
-    if not isinstance(found, Container):
-        return answer
-    placed = _placing(image)
-    those = tuple(one if one.backing is None else one._replace(backing=placed(one.backing)) for one in answer.files)
-    return answer._replace(container=found, files=those, skipped=(*answer.skipped, *_lacking(image)))
+    container, skipped = _known(housed)
+    return answer._replace(container=container, files=_in_image(answer.files, housed.image),
+                           skipped=(*answer.skipped, *skipped))
 
 
 def overlays(answer: ProcessLayers, housed: Housed) -> ProcessLayers:
@@ -92,8 +83,20 @@ def _met(one: Met, image: ImageLayers) -> Met:
     return one._replace(image_layer=image.of(None if directory is None or not directory.mine else directory.path))
 
 
-def _unidentified(found: Unidentified) -> Skipped:
-    return Skipped("container", found.reason, next(iter(found.needs), ""))
+def _known(housed: Housed) -> tuple[Container | None, tuple[Skipped, ...]]:
+    """Return the container where it is known, and what is not known of it or of its image."""
+    found = housed.found
+    if isinstance(found, Unidentified):
+        return None, (Skipped("container", found.reason, next(iter(found.needs), "")),)
+    return (found, _lacking(housed.image)) if isinstance(found, Container) else (None, ())
+
+
+def _in_image(files: tuple[_File, ...], image: ImageLayers) -> tuple[_File, ...]:
+    """Return mappings, or open files, with the image's layers that their backing files are in."""
+    if not image.layers:
+        return files
+    placed = _placing(image)
+    return tuple(one if one.backing is None else one._replace(backing=placed(one.backing)) for one in files)
 
 
 def _lacking(image: ImageLayers) -> tuple[Skipped, ...]:

@@ -8,9 +8,14 @@ from mapsd.resolve.mounts import MountTable
 from mapsd.resolve.scene import Scene
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from mapsd.answer.kept import Kept, Text
+    from mapsd.light import Callable
     from mapsd.ports import Machine, Process
     from mapsd.sources import Observed, Source, Texts
+
+    _Found = TypeVar("_Found")
 
 ATTEMPTS = 5
 _EXITING = 0x4  # PF_EXITING, include/linux/sched.h
@@ -48,6 +53,22 @@ def demand_alive(process: "Texts", reading: Reading) -> None:
     if not reading.mountinfo and process.stat().flags & _EXITING:
         # A dying process leaves its mount namespace before its memory is gone; a chrooted one may see no mount.
         raise ProcessGone(process.pid, seen=True)
+
+
+def steadily(process: "Texts", ask: "Callable[[Reading], _Found]") -> "tuple[_Found, bool]":
+    """Return what is asked of a process, and whether the process stayed what it was while that was asked.
+
+    It is asked again where it did not, a few times. Raises ProcessGone, AccessDenied, ParseError and what *ask* raises.
+    """
+    before = read(process)
+    for _ in range(ATTEMPTS):
+        demand_alive(process, before)
+        found = ask(before)
+        after = read(process)
+        if after == before:
+            return found, True
+        before = after
+    return found, False
 
 
 def scene(seen: "Observed", reading: Reading, machine: "Machine", port: "Process | None" = None, *,

@@ -5,7 +5,7 @@ Where the file lies in layers only proposes names. What a name opens is found ou
 
 from mapsd.answer.name import decided, here_of, leads_alike, lies_on
 from mapsd.answer.name import is_steady as is_unwritten
-from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
+from mapsd.answer.reading import ATTEMPTS, Reading, facts, scene, skipped, steadily
 from mapsd.answer.wanted import Found, Looking, Plain, sought
 from mapsd.errors import AccessDenied, ParseError
 from mapsd.light import TYPE_CHECKING, Callable, Iterator, NamedTuple
@@ -52,14 +52,9 @@ def translated(pid: int, wanted: Wanted, source: "Source", means: Means) -> View
 
 
 def _translated(seen: "Observed", wanted: Wanted, means: Means) -> View:
-    before = read(seen.process)
-    for _ in range(ATTEMPTS):
-        demand_alive(seen.process, before)
-        found = _answer(seen, before, wanted, means)
-        after = read(seen.process)
-        if after == before:
-            return found
-        before = after
+    found, steady = steadily(seen.process, lambda reading: _answer(seen, reading, wanted, means))
+    if steady:
+        return found
     names = tuple(name._replace(what="unknown", by=None, opens=None, proof="", evidence=(), reason=_CHANGES)
                   for name in found.names)
     return found._replace(names=names, skipped=(*found.skipped, _UNSTEADY))
