@@ -1,5 +1,9 @@
 """Literal kernel text in, values out."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -138,6 +142,14 @@ def test_the_flags_of_a_mapping_are_read_whatever_its_name():
     assert list(smaps.vm_flags(text)) == [(0x7F10, 0x7F20, {b"rd", b"mr", b"mw", b"me", b"sd"}),
                                           (0xFFFF0, 0xFFFF1, {b"rd", b"sh", b"pf", b"io"})]
     assert list(smaps.vm_flags(b"")) == []
+
+
+def test_who_has_begun_to_exit_says_so_and_a_zombie_has():
+    with subprocess.Popen(["true"]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        zombie = stat.parse(Path(f"/proc/{child.pid}/stat").read_bytes())
+    assert (zombie.state, zombie.exiting) == ("Z", True)
+    assert not stat.parse(Path("/proc/self/stat").read_bytes()).exiting
 
 
 def test_a_status_names_the_real_user_and_the_process_of_a_thread():

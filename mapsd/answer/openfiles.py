@@ -67,7 +67,7 @@ def _listed(seen: "Observed") -> _Listed:
     entries = tuple(one for _, one in asked if isinstance(one, Entry))
     lost = tuple(Skipped(what, one.reason, one.needs) for what, one in asked if isinstance(one, Refused))
     if lost and not entries:
-        if process.stat().state in "ZX":
+        if process.stat().exiting:
             return _Listed((), ())  # a zombie has nothing open, and only root may see that
         raise AccessDenied(f"{process.pid}: fd", lost[0].needs)
     return _Listed(entries, lost)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     _Found = TypeVar("_Found")
 
 ATTEMPTS = 5
-_EXITING = 0x4  # PF_EXITING, include/linux/sched.h
 
 
 class Asking(NamedTuple):
@@ -50,7 +49,7 @@ def read(process: "Texts") -> Reading:
 
 def demand_alive(process: "Texts", reading: Reading) -> None:
     """Raise ProcessGone where a process that has memory is dying."""
-    if not reading.mountinfo and process.stat().flags & _EXITING:
+    if not reading.mountinfo and process.stat().exiting:
         # A dying process leaves its mount namespace before its memory is gone; a chrooted one may see no mount.
         raise ProcessGone(process.pid, seen=True)
 

@@ -62,7 +62,7 @@ class Memory(ProcFs):
         return data
 
     def _ended(self) -> None:
-        if self.stat().state in "ZX":
+        if self.stat().exiting:
             raise ProcessGone(self.pid, seen=True)
         raise NotExtracted(str(self.pid), "the process executed another program meanwhile")
 

@@ -10,14 +10,14 @@ from mapsd.parse import stat
 
 
 def living_thread(process: ProcFs, line: stat.Stat) -> int | None:
-    """Return a thread to ask where the leader, whose stat line is given, has exited; None where the leader answers."""
-    if line.state not in "ZX":
+    """Return a thread to ask where the leader, whose stat line is given, exits; None where the leader answers."""
+    if not line.exiting:
         return None
     for thread in process.threads():
         if thread == process.pid:
             continue
         try:
-            if stat.parse(process.text(f"task/{thread}/stat")).state not in "ZX":
+            if not stat.parse(process.text(f"task/{thread}/stat")).exiting:
                 return thread
         except ProcessGone:
             continue

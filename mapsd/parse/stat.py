@@ -3,6 +3,8 @@
 from mapsd.errors import ParseError
 from mapsd.light import NamedTuple
 
+_EXITING = 0x4  # PF_EXITING, include/linux/sched.h
+
 
 class Stat(NamedTuple):
     """The state letter, the flags word and the start time in clock ticks since boot."""
@@ -11,6 +13,14 @@ class Stat(NamedTuple):
     state: str
     flags: int
     start_time: int
+
+    @property
+    def exiting(self) -> bool:
+        """Whether the process or thread has begun to exit: then its memory, files and namespaces go, one by one.
+
+        See do_exit(), kernel/exit.c. A zombie has gone all that way.
+        """
+        return bool(self.flags & _EXITING)
 
 
 def parse(text: bytes) -> Stat:

@@ -16,6 +16,7 @@ from tests.api.running import Daemon, UnixConnection, asked
 from tests.api.soak.stage import Stage
 
 PAUSE = 0.1  # seconds between two questions
+PF_EXITING = 0x4  # include/linux/sched.h
 Fresh = Callable[[Session, int], dict]
 KINDS: dict[str, Fresh] = {
     "/mappings": lambda session, pid: as_json(session.lookup(pid)),
@@ -92,9 +93,9 @@ def fresh(session: Session, kind: str, pid: int) -> dict | None:
 
 
 def lives(pid: int) -> bool:
-    """Return whether a process has not ended, which a zombie has."""
+    """Return whether a process is not about to exit: what is, may have no files any more and not be a zombie yet."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+        return not int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[6]) & PF_EXITING
     except (FileNotFoundError, ProcessLookupError):
         return False
 
