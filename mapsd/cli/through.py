@@ -1,6 +1,7 @@
 """Commands that a daemon answers: `mapsd --socket FILE COMMAND …`, `mapsd --url URL COMMAND …`."""
 
 import os
+from functools import partial
 
 from mapsd.cli import lookup
 from mapsd.cli.arguments import parse
@@ -13,6 +14,7 @@ from mapsd.remote import RemoteSession, UnixSocket, at_url
 from mapsd.remote.endpoint import Endpoint
 
 READING = ("lookup", "explain", "fds", "layers", "which", "translate", "containers", "doctor")
+_OF_LAYERS = ("layers", "which")
 _ONE_PROCESS = ("explain", "which", "translate")  # what comes after the PID is no further one
 _OF_URLS = ("token-file", "ca-file", "cert-file", "key-file")
 Ended = tuple[int, list[str]]
@@ -47,6 +49,8 @@ def _ask(name: str, asked: Asked, session: RemoteSession) -> tuple[object, ...]:
         return _lookup(asked, session, contained=contained)
     if name == "fds":
         return (lambda pid: session.fds(pid, contained=contained),)
+    if name in _OF_LAYERS:
+        return (partial(getattr(session, name), contained=True),)
     return (getattr(session, name),)
 
 

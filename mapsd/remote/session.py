@@ -89,18 +89,21 @@ class RemoteSession:
         from mapsd.remote.decode.openfiles import open_answer  # noqa: PLC0415  (as above)
         return self._of(pid, "fds", (*self._proof, *_CONTAINED[contained]), open_answer, thread)
 
-    def layers(self, pid: int, thread: int | None = None) -> "ProcessLayers":
-        """Return the overlays that a process sees. Raises NotShown, ProcessGone and AccessDenied."""
-        from mapsd.remote.decode.overlays import process_layers  # noqa: PLC0415  (as above)
-        return self._of(pid, "layers", (), process_layers, thread)
+    def layers(self, pid: int, thread: int | None = None, *, contained: bool = False) -> "ProcessLayers":
+        """Return the overlays that a process sees, *contained* with the container and its image's layers.
 
-    def which(self, pid: int, path: bytes, thread: int | None = None) -> "Which":
-        """Return which file an absolute path opens inside a process's root.
+        Raises NotShown, ProcessGone and AccessDenied.
+        """
+        from mapsd.remote.decode.overlays import process_layers  # noqa: PLC0415  (as above)
+        return self._of(pid, "layers", _CONTAINED[contained], process_layers, thread)
+
+    def which(self, pid: int, path: bytes, thread: int | None = None, *, contained: bool = False) -> "Which":
+        """Return which file an absolute path opens inside a process's root; *contained* is that of layers().
 
         Raises UsageError (the path is not absolute), NotShown, ProcessGone and AccessDenied.
         """
         from mapsd.remote.decode.named import which  # noqa: PLC0415  (as above)
-        return self._of(pid, "which", [_path(path)], which, thread)
+        return self._of(pid, "which", (_path(path), *_CONTAINED[contained]), which, thread)
 
     def translate(self, wanted: "Wanted", pid: int | None = None) -> "Translation":
         """Return by which names a process, or all that the daemon shows us, open a file that somebody else named.

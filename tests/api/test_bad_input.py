@@ -39,12 +39,13 @@ TARGETS = {
     f"{OF_US}/mappings/%ff/explain": {"": 400},
     f"{OF_US}/explain": {"": 400, "path_base64=!": 400, "path_base64=AAAA": 400, "path=/%00": 400, "path=%ff": 400,
                          "address=zz": 400, "thread=1": 400},
-    f"{OF_US}/layers": {"x": 400, "thread=-1": 400, "proof=auto": 400, "thread=1": 404},
-    f"{OF_US}/fds": {"x": 400, "thread=-1": 400, "proof=build-id": 400, "thread=1": 404},
+    f"{OF_US}/layers": {"x": 400, "container=2": 400, "thread=-1": 400, "proof=auto": 400, "thread=1": 404},
+    f"{OF_US}/fds": {"x": 400, "container=": 400, "thread=-1": 400, "proof=build-id": 400, "thread=1": 404},
     f"{OF_US}/which": {
         "": 400, "path=": 400, "path=x": 400, "path=/%00": 400, "path=/etc%00x": 400, "path=/%ff": 400,
         "path=/%ed%a0%80": 400, "path=/%c0%af": 400, "path_base64=%%%": 400, "path_base64=L2V0Yw": 400,
-        "path_base64=L2V0YwB4": 400, "path_base64=/w==": 400, "path=/&path_base64=Lw==": 400, "path=/&thread=1": 404},
+        "path_base64=L2V0YwB4": 400, "path_base64=/w==": 400, "path=/&path_base64=Lw==": 400, "path=/&thread=1": 404,
+        "path=/&container=%00": 400},
     f"{OF_US}/translate": {
         "": 400, "path=x": 400, "path=": 400, "path=/%00": 400, "path=%ff": 400, "path_base64=!": 400, "inside=x": 400,
         "inside=/&path=/": 400, "path=/&path_base64=Lw==": 400, "device=1:2": 400, "inode=2": 400,

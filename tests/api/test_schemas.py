@@ -144,10 +144,8 @@ PARTS = {
                   "name": translation.FileName, "view": translation.ProcessView},
     "doctor": {"finding": machine.ProofFinding},
 }
-OF_IMAGE = {"digest", "diff_id", "position", "step"}
-# What only the command line says: a daemon is not asked for packages, nor for the container of `layers` and `which`.
-LOCAL = {("lookup", "mapping"): {"package"}, ("layers", ""): {"container"}, ("layers", "layer"): OF_IMAGE,
-         ("which", ""): {"container"}, ("which", "place"): OF_IMAGE, ("translate", "place"): OF_IMAGE}
+# What only the command line says: a daemon is not asked for packages.
+LOCAL = {("lookup", "mapping"): {"package"}}
 ROWS = [(name, part, model) for name, of in PARTS.items() for part, model in of.items()]
 
 

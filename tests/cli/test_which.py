@@ -218,13 +218,15 @@ def test_no_control_byte_of_an_answer_is_printed(what):
     assert exact(found, "asked_path") == b"/" + HOSTILE
 
 
+IMAGE = ImageLayers((ImageLayer(2, "sha256:" + "2" * 64, None, b"/image/2", "RUN make"),))
+PLAIN = composed(
+    facts("file"), WON._replace(backing=WON.backing._replace(layer_path=b"/image/2")),
+    tuple(one._replace(layer=one.layer._replace(dir=LayerDir(0, b"/image/2", facts("directory")))) for one in MET[2:3]))
+IN_IMAGE = placed.which(PLAIN, Housed(PLAIN.process, 1.0, Container("docker", "b" * 64, None, None), IMAGE))
+
+
 def test_the_layer_of_the_image_and_its_step_are_named():
-    directory = LayerDir(0, b"/image/2", facts("directory"))
-    met = tuple(one._replace(layer=one.layer._replace(dir=directory)) for one in MET[2:3])
-    won = WON._replace(backing=WON.backing._replace(layer_path=b"/image/2"))
-    image = ImageLayers((ImageLayer(2, "sha256:" + "2" * 64, None, b"/image/2", "RUN make"),))
-    plain = composed(facts("file"), won, met)
-    found = placed.which(plain, Housed(plain.process, 1.0, Container("docker", "b" * 64, None, None), image))
+    found = IN_IMAGE
     lines = list(which_lines(found))
     assert lines[0] == f"container   {'b' * 64} (docker {'b' * 12})"
     assert f"image       layer 2, sha256:{'2' * 64}" in lines
@@ -233,7 +235,7 @@ def test_the_layer_of_the_image_and_its_step_are_named():
     answer = valid("which", json.loads(json.dumps(which_object(found))))
     assert answer["backing"]["layer"]["step"] == answer["overlays"][0]["met"][0]["layer"]["step"] == "RUN make"
     assert answer["container"]["engine"] == "docker"
-    assert placed.which(plain, Housed(plain.process, 1.0, Container(None), image)) == plain
+    assert placed.which(PLAIN, Housed(PLAIN.process, 1.0, Container(None), IMAGE)) == PLAIN
 
 
 def test_the_text_says_what_lies_where():

@@ -79,10 +79,12 @@ def _answered(words: list[str], query: Query) -> Said:
             case ["processes", pid, "fds"]:
                 return _json(openfiles.as_object(session.fds(int(pid), thread, contained="container" in one)))
             case ["processes", pid, "layers"]:
-                return _json(overlayjson.layers_object(session.layers(int(pid), thread)))
+                return _json(overlayjson.layers_object(session.layers(int(pid), thread,
+                                                                      contained="container" in one)))
             case ["processes", pid, "which"]:
                 path = one["path"].encode() if "path" in one else base64.b64decode(one["path_base64"])
-                return _json(overlayjson.which_object(session.which(int(pid), path, thread)))
+                return _json(overlayjson.which_object(session.which(int(pid), path, thread,
+                                                                    contained="container" in one)))
             case ["processes", pid, "translate"]:
                 return _json(translation_object(session.translate(_sought(one), int(pid))))
             case ["translate"]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mapsd.answer import placed
 from mapsd.cli import doctor, layers, lookup, translate, view, which
 from mapsd.cli.arguments import parse
 from mapsd.cli.terminal import Terminal
@@ -24,9 +25,9 @@ from mapsd.views.explanation import lines
 from mapsd.views.explanation.object import as_object
 from mapsd.views.translationjson import translation_object
 from tests.cli.answers import CONTROL, answer
-from tests.cli.test_layers import overlay, process
+from tests.cli.test_layers import HOUSED, overlay, process
 from tests.cli.test_translate import MADE
-from tests.cli.test_which import COMPOSED
+from tests.cli.test_which import COMPOSED, IN_IMAGE
 from tests.remote import values
 
 
@@ -58,7 +59,10 @@ ANSWERS: dict[str, tuple[dict, Callable, Callable]] = {
                                for line in lines(found.explain(found.answer, one), 80))),
     "fds": (openfiles.as_object(values.open_answer()), open_answer, openfiles.table),
     "layers": (overlayjson.layers_object(process(overlay(b"x", overlay()))), process_layers, layered),
+    "layers of an image": (overlayjson.layers_object(placed.overlays(process(overlay(b"x")), HOUSED)), process_layers,
+                           layered),
     "which": (overlayjson.which_object(COMPOSED["a file"]), opened_by, named),
+    "which in an image": (overlayjson.which_object(IN_IMAGE), opened_by, named),
     "translate": (translation_object(MADE), translation, translated),
     "doctor": (diagnosed.as_json(values.diagnosis()), diagnosis, lambda found: map(render.printable,
                                                                                   doctor.table(found)))}

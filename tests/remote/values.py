@@ -19,6 +19,7 @@ from mapsd.model import (
     Skipped,
     Vma,
 )
+from mapsd.model.containers import Container, ImageLayer
 from mapsd.model.layers import (
     Descent,
     Directory,
@@ -63,12 +64,16 @@ processes = built(ProcessFacts, st.integers(1, 1 << 22), numbers, names, st.inte
 roles = st.sampled_from(["upper", "lower", "data"])
 
 
+of_images = built(ImageLayer, st.integers(1, 200), maybe(texts), maybe(texts), names, maybe(texts))
+containers = built(Container, *(maybe(texts),) * 8, reason=maybe(texts))
+
+
 def files_of(**more):
     return built(Backing, maybe(names), maybe(devices), maybe(numbers), maybe(names.filter(bool)), **more)
 
 
 layer = {"overlaid": st.just(True), "layer_role": maybe(roles), "layer_index": maybe(st.integers(0, 300)),
-         "layer_path": maybe(names)}
+         "layer_path": maybe(names), "image_layer": maybe(of_images)}
 flat = files_of() | files_of(**layer)
 backings = flat | files_of(**layer, through=st.lists(flat, max_size=2).map(tuple), metadata=maybe(flat))
 vmas = built(Vma, st.integers(0, 1 << 48).map(lambda page: page * 4096), st.integers(1, 1 << 48).map(
@@ -81,7 +86,7 @@ answers = built(
 ) | built(Answer, vmas, st.sampled_from([kind for kind in mappings.KINDS if kind != "file"]))
 process_answers = built(
     ProcessAnswer, processes, texts, st.sampled_from([None, "backing-inode", "overlay-inode"]), moments,
-    st.lists(answers, max_size=4).map(tuple), skipped)
+    st.lists(answers, max_size=4).map(tuple), skipped, maybe(containers))
 
 infos = built(FdInfo, st.integers(-1, 1 << 62), st.integers(0, 1 << 30), st.integers(0, 99), maybe(numbers))
 open_files = built(
@@ -91,7 +96,8 @@ open_files = built(
 ) | built(OpenFile, st.integers(0, 1 << 20).map(str), st.sampled_from(sorted(openfiles.KINDS - DATA)),
               maybe(names), maybe(devices), maybe(numbers), infos, *paths, maybe(mounts), st.none(),
               maybe(st.sampled_from(STATES)))
-open_answers = built(OpenAnswer, processes, texts, moments, st.lists(open_files, max_size=4).map(tuple), skipped)
+open_answers = built(OpenAnswer, processes, texts, moments, st.lists(open_files, max_size=4).map(tuple), skipped,
+                     maybe(containers))
 
 directories = built(Directory, maybe(names), maybe(names), devices, numbers, maybe(names.filter(bool)))
 switches = built(Switch, texts, maybe(st.just("") | texts), st.booleans(), maybe(texts))
@@ -105,12 +111,12 @@ def overlays_of(layers):
 
 def layers_of(inner):
     return built(LayerView, roles, st.integers(0, 300), names, maybe(directories), maybe(st.booleans()),
-                     st.booleans(), st.just("") | texts, needs.map(",".join), inner)
+                     st.booleans(), st.just("") | texts, needs.map(",".join), inner, maybe(of_images))
 
 
 overlays = overlays_of(layers_of(maybe(overlays_of(layers_of(st.none())))))
 process_layers = built(ProcessLayers, processes, texts, moments, st.lists(overlays, max_size=2).map(tuple),
-                           st.lists(mounts, max_size=2).map(tuple), skipped)
+                           st.lists(mounts, max_size=2).map(tuple), skipped, maybe(containers))
 
 
 def facts(kinds, **marks):
@@ -128,7 +134,7 @@ def met(draw):
     """Return what was met on a way, of which some hides what comes later."""
     found = draw(st.lists(built(
         Met, placed, names, seen | built(Refused, texts), st.sampled_from(opened_by.WHATS), st.booleans(), st.none(),
-        st.just("") | texts, needs.map(",".join), maybe(files_of())), max_size=4))
+        st.just("") | texts, needs.map(",".join), maybe(files_of()), maybe(of_images)), max_size=4))
     return tuple(one._replace(by=draw(maybe(st.integers(0, place - 1)))) if place else one
                  for place, one in enumerate(found))
 
@@ -139,10 +145,10 @@ winners = built(Winner, maybe(backings), st.sampled_from(list(CONFIDENCE)), evid
                     needs.map(tuple))
 common = processes, texts, moments, names.map(lambda name: b"/" + name)
 found_names = built(Which, *common, built(Way, names, facts(kinds), st.just(b""), links), maybe(mounts),
-                        maybe(names), maybe(names), winners, descents, skipped)
+                        maybe(names), maybe(names), winners, descents, skipped, maybe(containers))
 lost_names = built(
     Which, *common, built(Way, names, st.just(Absent()) | built(Refused, texts), names, links), maybe(mounts),
-    maybe(names), maybe(names), st.none(), descents, skipped)
+    maybe(names), maybe(names), st.none(), descents, skipped, maybe(containers))
 whiches = found_names | lost_names
 
 paths = names.map(lambda name: b"/" + name)

@@ -80,11 +80,10 @@ class OfMeans(OfThread):
 class OfContainer(BaseModel):
     """A question of which the answer may have the container."""
 
-    container: bool = Field(default=False, description="Also the container, and the image's layers of backing files: "
-                                                       "without it `container` is null")
+    container: bool = Field(default=False, description="Also the container, and which layers of its image the layers "
+                                                       "are: without it neither is said")
 
 
-Threaded = Annotated[OfThread, Query()]
 Meant = Annotated[OfMeans, Query()]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from mapsd_api.schemas.base import Base64, Device, EscapedPath, Model, Natural, Needs, Text, exact, example
-from mapsd_api.schemas.parts import DIFF, ROOT, Kernel, Mount, OfProcess
+from mapsd_api.schemas.parts import DIFF, DOCKER, ROOT, STEP, Contained, Kernel, Mount, OfImage, OfProcess
 from mapsd_api.schemas.process import AS_OF, NGINX
 from mapsd_api.schemas.words import Role
 
@@ -16,6 +16,8 @@ OPTION = {"name": "metacopy", "value": "off", "printed": False,
           "meaning": "a change of owner or mode copies the data up as well"}
 WORK = {"text": "/var/lib/docker/overlay2/ab12/work", "directory": None}
 OVERLAY: dict[str, Any] = {"mount": ROOT, "covered": False, "options": [OPTION], "work": WORK, "layers": [LAYER]}
+WHOLE: dict[str, Any] = {"schema": "mapsd/v1", "process": NGINX, "kernel": {"release": "6.18.44"}, "as_of": AS_OF,
+                         "overlays": [OVERLAY], "unions": [], "skipped": []}
 
 
 class Directory(Model):
@@ -54,10 +56,10 @@ class MountOption(Model):
     meaning: Text | None = Field(description="What it does; null for an option that mapsd does not know")
 
 
-class OverlayLayer(Model):
+class OverlayLayer(OfImage):
     """One layer: the text it was mounted with, and what is known of its directory."""
 
-    model_config = example(LAYER)
+    model_config = example(LAYER, {**LAYER, **STEP})
 
     role: Role = Field(description="upper, lower or data (a data-only layer)")
     index: Natural = Field(description="0 is the upper, then the lowers from the topmost down, then data-only")
@@ -84,11 +86,11 @@ class Overlay(Model):
     layers: list[OverlayLayer] = Field(min_length=1, description="Its layers, in the order of lookup")
 
 
-class Layers(OfProcess):
+class Layers(Contained, OfProcess):
     """The overlays that a process sees."""
 
-    model_config = example({"schema": "mapsd/v1", "process": NGINX, "kernel": {"release": "6.18.44"}, "as_of": AS_OF,
-                            "overlays": [OVERLAY], "unions": [], "skipped": []})
+    model_config = example(WHOLE, {**WHOLE, "container": DOCKER,
+                                   "overlays": [{**OVERLAY, "layers": [{**LAYER, **STEP}]}]})
 
     kernel: Kernel = Field(description="The running kernel")
     overlays: list[Overlay] = Field(description="In the order of the process's mount table")

@@ -46,6 +46,17 @@ class Mount(Model):
     mount_point_base64: Base64 = exact("mount_point")
 
 
+class OfImage(Model):
+    """Which layer of its image a layer is, only where that was asked for and is known."""
+
+    model_config = example(STEP)
+
+    digest: Digest | None = absent("The digest that a registry has the image's layer by")
+    diff_id: Digest | None = absent("The digest of the layer's files")
+    position: Positive = absent("Which layer of the image it is, counted from the base, 1")
+    step: Text | None = absent("The step of the image's build that made it")
+
+
 class Layer(Model):
     """The layer of an overlay that a file lies in; what is not established is null."""
 
@@ -135,6 +146,15 @@ class Container(Model):
     pod: Text | None = Field(description="Its pod, Kubernetes' or the engine's own")
     namespace: Text | None = Field(description="The pod's Kubernetes namespace")
     reason: Text | None = Field(description="Why something of it is null")
+
+
+class Contained(Model):
+    """What an answer about overlays has of the container."""
+
+    model_config = example({"container": DOCKER})
+
+    container: Container = absent("The engine's container that the process is known to be in, only where it was asked "
+                                  "for (container=true)")
 
 
 class OfProcess(Model):

@@ -5,7 +5,21 @@ from typing import Any
 from pydantic import Field
 
 from mapsd_api.schemas.base import Base64, Device, EscapedPath, Model, Natural, Needs, Text, exact, example
-from mapsd_api.schemas.parts import DIFF, LIBSSL, LOWER, ROOT, Backing, Evidence, Kernel, Mount, OfProcess
+from mapsd_api.schemas.parts import (
+    DIFF,
+    DOCKER,
+    LIBSSL,
+    LOWER,
+    ROOT,
+    STEP,
+    Backing,
+    Contained,
+    Evidence,
+    Kernel,
+    Mount,
+    OfImage,
+    OfProcess,
+)
 from mapsd_api.schemas.process import AS_OF, NGINX
 from mapsd_api.schemas.words import Confidence, EntryKind, NameProof, Role, What
 
@@ -19,6 +33,13 @@ MET: dict[str, Any] = {"what": "opens", "layer": PLACE, "path": "/usr/lib/libssl
 DESCENT = {"mount": ROOT, "path": "/usr/lib/libssl.so.3", "attributes_visible": True, "met": [MET]}
 HANDLE = {"kind": "overlay-handle", "detail": "the overlay's handle names this file"}
 MISSING = {"below": "/usr/lib", "name": "libgone.so.1"}
+IN_IMAGE = {**LIBSSL, "layer": {**LOWER, **STEP}}
+OPENED: dict[str, Any] = {
+    "schema": "mapsd/v1", "process": NGINX, "kernel": {"release": "6.18.44"}, "as_of": AS_OF,
+    "asked_path": "/lib/libssl.so.3", "exists": True, "kind": "file", "user_path": "/usr/lib/libssl.so.3",
+    "host_path": None, "openable_path": "/proc/4242/root/usr/lib/libssl.so.3", "links": [LINK], "missing": None,
+    "mount": ROOT, "backing": {**LIBSSL, "layer": LOWER}, "proof": "sole-candidate", "confidence": "proven",
+    "evidence": [HANDLE], "reason": None, "needs": None, "overlays": [DESCENT], "skipped": []}
 
 
 class SymbolicLink(Model):
@@ -43,10 +64,10 @@ class MissingName(Model):
     name_base64: Base64 = exact("name")
 
 
-class LayerPlace(Model):
+class LayerPlace(OfImage):
     """The layer that an entry lies in."""
 
-    model_config = example(PLACE)
+    model_config = example(PLACE, {**PLACE, **STEP})
 
     role: Role = Field(description="upper, lower or data (a data-only layer)")
     index: Natural = Field(description="0 is the upper, then the lowers from the topmost down, then data-only")
@@ -115,15 +136,11 @@ class Descent(Model):
     met: list[Entry] = Field(description="What was met, from the topmost layer down")
 
 
-class Which(OfProcess):
+class Which(Contained, OfProcess):
     """Which file a path of a process opens, and what that hides."""
 
-    model_config = example({
-        "schema": "mapsd/v1", "process": NGINX, "kernel": {"release": "6.18.44"}, "as_of": AS_OF,
-        "asked_path": "/lib/libssl.so.3", "exists": True, "kind": "file", "user_path": "/usr/lib/libssl.so.3",
-        "host_path": None, "openable_path": "/proc/4242/root/usr/lib/libssl.so.3", "links": [LINK], "missing": None,
-        "mount": ROOT, "backing": {**LIBSSL, "layer": LOWER}, "proof": "sole-candidate", "confidence": "proven",
-        "evidence": [HANDLE], "reason": None, "needs": None, "overlays": [DESCENT], "skipped": []})
+    model_config = example(OPENED, {**OPENED, "container": DOCKER, "backing": IN_IMAGE, "overlays": [{
+        **DESCENT, "met": [{**MET, "layer": {**PLACE, **STEP}}]}]})
 
     kernel: Kernel = Field(description="The running kernel")
     asked_path: EscapedPath = Field(description="The path that was asked about")

@@ -6,6 +6,7 @@ Of a file in a layer the JSON has the kind and what its attributes say, so the o
 from mapsd.model import Absent, Backing, DeviceId, FileFacts, Layer, LayerDir, Refused
 from mapsd.model.layers import Descent, Link, Met, Way, Which, Winner
 from mapsd.remote.decode import parts
+from mapsd.remote.decode.containers import container
 from mapsd.remote.decode.fields import Fields
 from mapsd.remote.decode.mappings import proof
 
@@ -23,7 +24,8 @@ def which(answer: Fields) -> Which:
         parts.process(answer.part("process")), answer.part("kernel").text("release"), parts.moment(answer, "as_of"),
         answer.path("asked_path"), _way(answer), answer.maybe(parts.mount, "mount"),
         answer.maybe(Fields.path, "host_path"), answer.maybe(Fields.path, "openable_path"),
-        answer.maybe(_winner, "proof"), tuple(map(_descent, answer.parts("overlays"))), parts.skipped(answer))
+        answer.maybe(_winner, "proof"), tuple(map(_descent, answer.parts("overlays"))), parts.skipped(answer),
+        container(answer, "container") if "container" in answer else None)
 
 
 def _way(answer: Fields) -> Way:
@@ -60,9 +62,11 @@ def _met(one: Fields, places: list[Place]) -> Met:
     by = None if hider is None else _place(hider)
     if by is not None and by not in places:
         raise one.wrong("hidden_by", "not among what was met")
-    return Met(layer(one.part("layer")), one.path("path"), _found(one), one.word("what", WHATS), one.flag("named"),
+    place = one.part("layer")
+    there = layer(place)
+    return Met(there, one.path("path"), _found(one), one.word("what", WHATS), one.flag("named"),
                None if by is None else places.index(by), one.maybe(Fields.text, "reason") or "",
-               ",".join(parts.needs(one)), one.maybe(_file, "file"))
+               ",".join(parts.needs(one)), one.maybe(_file, "file"), parts.image_layer(place, there.text))
 
 
 def layer(one: Fields) -> Layer:

@@ -2,6 +2,7 @@
 
 from mapsd.model.layers import Directory, LayerView, OverlayView, ProcessLayers, Switch
 from mapsd.remote.decode import parts
+from mapsd.remote.decode.containers import container
 from mapsd.remote.decode.fields import Fields
 
 
@@ -10,7 +11,8 @@ def process_layers(answer: Fields) -> ProcessLayers:
     parts.checked(answer)
     return ProcessLayers(parts.process(answer.part("process")), answer.part("kernel").text("release"),
                          parts.moment(answer, "as_of"), tuple(map(_overlay, answer.parts("overlays"))),
-                         parts.mounts(answer, "unions"), parts.skipped(answer))
+                         parts.mounts(answer, "unions"), parts.skipped(answer),
+                         container(answer, "container") if "container" in answer else None)
 
 
 def _overlay(one: Fields) -> OverlayView:
@@ -33,10 +35,12 @@ def _word(one: Fields, name: str) -> str:
 
 
 def _layer(one: Fields) -> LayerView:
+    directory = one.maybe(_directory, "directory")
     return LayerView(
-        one.word("role", parts.ROLES), one.number("index"), one.path("text"), one.maybe(_directory, "directory"),
+        one.word("role", parts.ROLES), one.number("index"), one.path("text"), directory,
         one.maybe(Fields.flag, "certain"), one.flag("reachable"), one.maybe(Fields.text, "reason") or "",
-        ",".join(parts.needs(one)), one.maybe(_inner, "overlay"))
+        ",".join(parts.needs(one)), one.maybe(_inner, "overlay"),
+        parts.image_layer(one, None if directory is None else directory.path))
 
 
 def _inner(one: Fields, name: str) -> OverlayView:

@@ -75,9 +75,10 @@ def _backing(one: Fields) -> Backing:
     found = file(one)
     layer = one.part("layer") if one.maybe(Fields.part, "layer") is not None else None
     if layer is not None:
+        path = layer.maybe(Fields.path, "path")
         found = found._replace(overlaid=True, layer_role=layer.maybe(_role, "role"),
-                               layer_index=layer.maybe(Fields.number, "index"),
-                               layer_path=layer.maybe(Fields.path, "path"), image_layer=_image_layer(layer))
+                               layer_index=layer.maybe(Fields.number, "index"), layer_path=path,
+                               image_layer=image_layer(layer, path))
     through = tuple(map(_backing, one.parts("through"))) if "through" in one else ()
     return found._replace(through=through, metadata=backing(one, "metadata") if "metadata" in one else None)
 
@@ -88,11 +89,12 @@ def file(one: Fields) -> Backing:
                    one.maybe(Fields.number, "inode"), one.maybe(Fields.unescaped, "fs_type"))
 
 
-def _image_layer(layer: Fields) -> ImageLayer | None:
+def image_layer(layer: Fields, directory: bytes | None) -> ImageLayer | None:
+    """Return which layer of its image a layer with this *directory* is, None where that is not said."""
     if "position" not in layer:
         return None
     return ImageLayer(layer.number("position"), layer.maybe(Fields.text, "diff_id"),
-                      layer.maybe(Fields.text, "digest"), layer.maybe(Fields.path, "path") or b"",
+                      layer.maybe(Fields.text, "digest"), directory or b"",
                       layer.maybe(Fields.text, "step"))
 
 
