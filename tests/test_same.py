@@ -10,18 +10,18 @@ from mapsd.errors import ParseError
 from mapsd.model import DeviceId
 from mapsd.parse.same import identity, records
 
-FORM = struct.Struct("=6Q2I")
+FORM = struct.Struct("=6Q4I")
 
 
 def record(start=0x1000):
-    return FORM.pack(start, 0x2000, 3, 99, 11, 33, 8 << 20 | 1, 49)
+    return FORM.pack(start, 0x2000, 3, 99, 11, 33, 8 << 20 | 1, 49, 77, 0)
 
 
 def test_each_member_has_its_place():
     [one] = (identity(found, 4096) for found in records(record()))
     assert (one.start, one.end, one.offset) == (0x1000, 0x2000, 3 * 4096)
     assert (one.key, one.device, one.inode) == (99, DeviceId(8, 1), 11)
-    assert (one.user_device, one.user_inode) == (DeviceId(0, 49), 33)
+    assert (one.user_device, one.user_inode, one.mount_id) == (DeviceId(0, 49), 33, 77)
 
 
 def test_a_record_begins_with_the_start_of_its_mapping():

@@ -5,7 +5,7 @@ import time
 from mapsd.light import Callable, NamedTuple, Sequence
 from mapsd.linux.live import LiveAttempt
 from mapsd.linux.witness import Names, Witness, Witnesses, names_of, steady
-from mapsd.model import Answer, Mount, Refused, Vma
+from mapsd.model import Answer, Mount, Vma
 from mapsd.ports import Machine
 
 PROCESSES = 64
@@ -88,8 +88,9 @@ class Recollection:
     def __init__(self, known: dict[Vma, Known], attempt: LiveAttempt) -> None:
         """Go by what is *known*."""
         machine = attempt.machine
-        self._known, self._vm_files, self._began = known, attempt.vm_files, time.time_ns()
-        self._witnesses = Witnesses(machine.process, machine.open_plainly, self._held)
+        self._known, self._began = known, time.time_ns()
+        self._witnesses = Witnesses(machine.process, machine.open_plainly, attempt.vm_files.mark,
+                                    quickly=attempt.vm_files.loaded)
         self._seen: dict[Vma, Witness | None] = {}
         self.found: dict[Vma, Known] = {}
 
@@ -114,7 +115,3 @@ class Recollection:
         before, seen, names = self._known.get(vma), self._seen.get(vma), names_of(answer)
         same = before is not None and before.names == names and seen is not None and steady(seen, self._began)
         self.found[vma] = Known(answer, names, seen if same else None)
-
-    def _held(self, vma: Vma) -> object:
-        found = self._vm_files.identity(vma)
-        return None if isinstance(found, Refused) else found

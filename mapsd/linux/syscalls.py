@@ -89,6 +89,7 @@ class Statx(NamedTuple):
 Fields = tuple[int, ...]
 _SECOND = 10**9
 _STATX = struct.Struct("=I12xI8xH2xQQ32xqI4xqI20xIIIIQ")
+_StatxBuffer = ctypes.c_char * 256  # a lookup makes hundreds, and create_string_buffer takes longer than the call
 
 
 def statx_fields(dirfd: int, path: bytes = b"", mask: int = STATX_MNT_ID, flags: int = 0) -> Fields:
@@ -96,7 +97,7 @@ def statx_fields(dirfd: int, path: bytes = b"", mask: int = STATX_MNT_ID, flags:
 
     A server behind the filesystem is not asked. See statx(2).
     """
-    buffer = ctypes.create_string_buffer(256)
+    buffer = _StatxBuffer()
     wanted = STATX_BASIC_STATS | STATX_BTIME | mask
     _check(_libc.syscall(numbers.of("statx"), dirfd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC | flags, wanted, buffer))
     return _STATX.unpack_from(buffer)

@@ -11,6 +11,7 @@ from mapsd.linux.machine import LiveMachine
 from mapsd.linux.pageframes import PAGE, open_regular
 from mapsd.model import HERE, Host, Refused, Vma
 from mapsd.model.held import Held
+from mapsd.parse.same import is_at
 from mapsd.ports import FileRef
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class LiveVmFiles:
         self._together: Sequence[FileRef] = ()
         self._ours: dict[FileRef, Identity | Held | str] = {}
 
+    @property
+    def loaded(self) -> bool:
+        """Return whether a program of the iterator is loaded, so that it costs one reading of the process to ask."""
+        return self._iterator.loaded
+
     def of(self, vma: Vma) -> Held | Refused:
         """Return what a mapping holds: of this very line of maps, else refused."""
         if self._held is None:
@@ -41,7 +47,7 @@ class LiveVmFiles:
         if isinstance(self._held, Refused):
             return self._held
         one = self._held.at(vma.start)
-        return one if one is not None and _is_of(one, vma) else _ANOTHER
+        return one if one is not None and is_at(one, vma) else _ANOTHER
 
     def _asked(self, ask: "Callable[[int], _Read | Refused]") -> "_Read | Refused":
         """Return what the iterator says of the process, which it numbers as our own pid namespace does."""
@@ -53,15 +59,24 @@ class LiveVmFiles:
 
     def identity(self, vma: Vma) -> "Identity | Held | Refused":
         """Return which file a mapping holds: of this very line of maps, else refused."""
+        found = self._every_identity()
+        if isinstance(found, Refused):
+            return found
+        one = found.at(vma.start)
+        return one if one is not None and is_at(one, vma) else _ANOTHER
+
+    def mark(self, vma: Vma) -> object:
+        """Return what is equal as long as a mapping holds this file by this mount, None where that is not known."""
+        found = self._every_identity()
+        return None if isinstance(found, Refused) else found.mark(vma)
+
+    def _every_identity(self) -> "Identities | Records | Refused":
         if self._held is not None and not isinstance(self._held, Refused):
-            return self.of(vma)
+            return self._held
         if self._identities is None:
             found: Identities | Records | Refused = self._asked(self._iterator.identities)
             self._identities = found
-        if isinstance(self._identities, Refused):
-            return self._identities
-        one = self._identities.at(vma.start)
-        return one if one is not None and _is_of(one, vma) else _ANOTHER
+        return self._identities
 
     def compare(self, vma: Vma, candidate: FileRef, together: Sequence[FileRef] = ()) -> tuple[str, str]:
         """Return "same", "different" or "silent": whether the candidate, mapped by us, is the mapping's inode.
@@ -121,10 +136,6 @@ _ANOTHER = Refused("the iterator saw another mapping at these addresses")
 def _numbers_alike(host: Host) -> bool:
     from mapsd.linux.elsewhere.pidnamespace import numbers_as_ours  # noqa: PLC0415  (the iterator tests our own /proc)
     return numbers_as_ours(host.procfs)
-
-
-def _is_of(one: "Identity | Held", vma: Vma) -> bool:
-    return (one.end, one.offset, one.user_device, one.user_inode) == (vma.end, vma.offset, vma.device, vma.inode)
 
 
 def _compared(one: "Identity | Held", ours: "Identity | Held | str") -> tuple[str, str]:

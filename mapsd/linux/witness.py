@@ -2,7 +2,9 @@
 
 An answer says which file a mapping holds, what its name opens and by which other names it is reached. The kernel is
 asked for each of these in one call, without opening a file: statx(2) through the map_files link and of every name. A
-copy-up, a rename or an unlink changes the device, inode, link count or time of change of one of them.
+copy-up, a rename or an unlink changes the device, inode, link count or time of change of one of them. Where a BPF
+iterator is loaded, and the name opens the mapped file, the link is not asked: the iterator tells which file on which
+mount is mapped, of all mappings at once, and the name the rest.
 """
 
 import errno
@@ -28,25 +30,33 @@ Opener = Callable[[bytes, int], int]
 class Names(NamedTuple):
     """The names in an answer: the process's own for its file, and the observer's for it and for its layer.
 
-    *settled* says that a mapping of this very file, by this very name, can hold nothing else.
+    *settled* says that a mapping of this very file, by this very name, can hold nothing else, *mapped* that the
+    process's own name opens what was mapped, whatever that holds.
     """
 
     theirs: bytes
     ours: tuple[bytes, ...]
     layer: bytes | None
     settled: bool
+    mapped: bool
+
+
+class Looked(NamedTuple):
+    """What each name opened (None: nothing), and which directory the layer was."""
+
+    names: tuple[Fields | None, ...]
+    layer: Fields | None
 
 
 class Witness(NamedTuple):
-    """What was seen: the mapping's link, each name (None: it opens nothing), and which directory the layer is.
+    """What was seen of a mapping: its link, its file's names, and what is held.
 
-    *held* is the file as a BPF iterator knows it, and None where nobody has to ask: no other file can be mapped under
-    the same line of maps.
+    *held* is the file as a BPF iterator knows it, and None where nobody asked: no other file can be mapped under the
+    same line of maps. *link* is None where the iterator and a name say as much.
     """
 
-    link: Fields
-    names: tuple[Fields | None, ...]
-    layer: Fields | None
+    link: Fields | None
+    looked: Looked
     held: object
 
 
@@ -55,7 +65,8 @@ def steady(seen: Witness, since: int) -> bool:
 
     That is so where no file had changed just before, and none is a symbolic link, which may lead anywhere.
     """
-    return all(fields is None or _steady(syscalls.statx_of(fields), since) for fields in (seen.link, *seen.names))
+    every = (seen.link, *seen.looked.names)
+    return all(fields is None or _steady(syscalls.statx_of(fields), since) for fields in every)
 
 
 def _steady(seen: syscalls.Statx, since: int) -> bool:
@@ -71,17 +82,20 @@ def names_of(answer: Answer) -> Names | None:
         return None
     settled = answer.state == "current" and answer.proof in {"kernel-inode", "sole-candidate"}
     ours = (backing.path,) if answer.host_path in {None, backing.path} else (answer.host_path, backing.path)
-    return Names(answer.user_path, ours, backing.layer_path, settled)
+    return Names(answer.user_path, ours, backing.layer_path, settled, answer.state in {"current", "copied-up"})
 
 
 class Witnesses:
     """Looks at the files of one process, during one lookup; close() gives the descriptors back."""
 
-    def __init__(self, process: ProcFs, ours: Opener, held: Callable[[Vma], object]) -> None:
-        """Look at a process; *ours* opens the observer's names, *held* says what a mapping holds (None: unknown)."""
-        self._process, self._ours, self._held = process, ours, held
+    def __init__(self, process: ProcFs, ours: Opener, held: Callable[[Vma], object], *, quickly: bool) -> None:
+        """Look at a process; *ours* opens the observer's names, *held* says what a mapping holds (None: unknown).
+
+        *quickly* says that *held* costs less than to look at links.
+        """
+        self._process, self._ours, self._held, self._quickly = process, ours, held, quickly
         self._directories = dict[tuple[Opener, bytes], int | None]()
-        self._names = dict[Names, tuple[Fields | None, ...]]()
+        self._looked = dict[Names, Looked]()
         self._layers = dict[bytes, Fields | None]()
 
     def close(self) -> None:
@@ -92,21 +106,24 @@ class Witnesses:
 
     def of(self, vma: Vma, names: Names) -> Witness | None:
         """Return what is seen now of a mapping and of the names in an answer, None where that would not tell."""
+        known = self._quickly and names.mapped
+        held = self._held(vma) if known or not names.settled else None
+        if held is None and not names.settled:
+            return None
         try:
-            link, seen, layer = self._process.mapped_fields(vma), self._seen(names), self._layer(names.layer)
+            link = None if known and held is not None else self._process.mapped_fields(vma)
+            return Witness(link, self._look(names), held)
         except OSError as error:
             unless_exhausted(error)
             return None
-        if names.settled:
-            return Witness(link, seen, layer, None)
-        held = self._held(vma)
-        return None if held is None else Witness(link, seen, layer, held)
 
-    def _seen(self, names: Names) -> tuple[Fields | None, ...]:
-        if names not in self._names:
-            self._names[names] = (self._name(self._process.open_plainly, names.theirs),
-                                  *(self._name(self._ours, path) for path in names.ours))
-        return self._names[names]
+    def _look(self, names: Names) -> Looked:
+        looked = self._looked.get(names)
+        if looked is None:
+            seen = (self._name(self._process.open_plainly, names.theirs),
+                    *(self._name(self._ours, path) for path in names.ours))
+            looked = self._looked[names] = Looked(seen, self._layer(names.layer))
+        return looked
 
     def _layer(self, path: bytes | None) -> Fields | None:
         if path is None:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -13,7 +14,10 @@ from mapsd import Session
 from mapsd.answer.kept import Recollection
 from mapsd.linux import witness
 from mapsd.views.render import as_json
+from tests.overlay import kernel
+from tests.overlay.battery import write
 from tests.overlay.model import Mapping, identity
+from tests.overlay.scenes import Scene, gone
 from tests.overlay.test_histories import Histories, grounds, modes, picks  # noqa: F401  (grounds is a fixture)
 
 HISTORIES = int(os.environ.get("MAPSD_HISTORIES", "150"))
@@ -90,3 +94,28 @@ def test_no_history_ends_in_a_wrong_answer_that_was_kept(lab, mapper, grounds, c
     with capsys.disabled():
         print(f"\n{HISTORIES} histories, kept:", ", ".join(f"{name} {many}" for name, many in sorted(recalled.items())))
     assert set(recalled) == {"current", "copied-up", "replaced", "deleted"}
+
+
+@pytest.mark.usefixtures("counted")
+def test_what_is_mapped_again_by_another_mount_is_asked_about_anew(lab, mapper):
+    with Scene("twice", lab, mapper) as scene, Session(keep=True) as session:
+        lower = scene.lower(scene.base / "lower")
+        scene.upper(scene.base / "upper")
+        scene.fill(lower, "held", "written")
+        scene.mount()
+        target = scene.start()
+        # What was copied up after it was mapped is compared by the iterator, where there is one.
+        target.map(scene.merged / "written")
+        write(scene.merged / "written")
+        address = target.map(scene.merged / "held")
+        kernel.mount(scene.merged, scene.merged, None, kernel.MS_BIND)
+        scene.stack.callback(gone, scene.merged)
+        time.sleep(2 * YOUNG / 1e9)
+        for _ in range(3):
+            before = session.lookup(target.pid)
+        text = Path(f"/proc/{target.pid}/maps").read_bytes()
+        target.map_over(address, scene.merged / "held")
+        assert Path(f"/proc/{target.pid}/maps").read_bytes() == text
+        after = session.lookup(target.pid)
+        with Session() as fresh:
+            assert after.mappings == fresh.lookup(target.pid).mappings != before.mappings

@@ -2,9 +2,9 @@
 
 from mapsd.linux.bpf.program import PAGE, Program
 from mapsd.linux.ownoverlay import Own
-from mapsd.model import Refused
+from mapsd.model import Refused, Vma
 from mapsd.model.held import Held
-from mapsd.parse import held
+from mapsd.parse import held, same
 
 
 class Records:
@@ -21,6 +21,11 @@ class Records:
             return None
         first, end = self._places[start]
         return held.parse(self._data[first:end], PAGE)
+
+    def mark(self, vma: Vma) -> Held | None:
+        """Return what at() returns, None where it is of another line of maps."""
+        one = self.at(vma.start)
+        return one if one is not None and same.is_at(one, vma) else None
 
 
 class HeldProgram(Program):

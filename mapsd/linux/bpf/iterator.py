@@ -22,6 +22,11 @@ class VmFileIterator:
             if program is not None:
                 program.close()
 
+    @property
+    def loaded(self) -> bool:
+        """Return whether one of the programs is loaded, and passed its test."""
+        return any(program is not None and program.loaded for program in (self._held, self._same))
+
     def of(self, pid: int) -> "Records | Refused":
         """Return what every file mapping of a process holds.
 

@@ -2,7 +2,7 @@
 
 from mapsd.linux.bpf.program import OTHERWISE, PAGE, Program, printed
 from mapsd.linux.ownoverlay import Own
-from mapsd.model import Refused
+from mapsd.model import Refused, Vma
 from mapsd.parse import same
 from mapsd.parse.same import Identity
 
@@ -18,6 +18,11 @@ class Identities:
         """Return which file the mapping that starts at this address holds, None where no file is mapped there."""
         record = self._records.get(start)
         return same.identity(record, PAGE) if record is not None else None
+
+    def mark(self, vma: Vma) -> tuple[int, ...] | None:
+        """Return what at() makes an Identity of, to be compared only, None where it is of another line of maps."""
+        record = self._records.get(vma.start)
+        return record if record is not None and same.is_of(record, vma, PAGE) else None
 
 
 class SameProgram(Program):
