@@ -1,12 +1,13 @@
-"""The disk of a dead host: its containers, their layers, and which layer's file a name of theirs opens."""
+"""The disk of a dead host: its images and containers, their layers, and which layer's file a name of theirs opens."""
 
 import errno
 import os
 import time
 
 from mapsd.answer.stored import Opened, unseen, which
+from mapsd.engines import images
 from mapsd.engines.listing import containers
-from mapsd.engines.naming import named
+from mapsd.engines.naming import images_named, named
 from mapsd.engines.shelves import shared, shelves
 from mapsd.engines.stacks import stacked
 from mapsd.engines.stores import image_layers
@@ -15,9 +16,9 @@ from mapsd.light import TYPE_CHECKING, Callable
 from mapsd.linux import capabilities
 from mapsd.linux.disk import DiskFiles
 from mapsd.linux.tree import Files
-from mapsd.model import Refused
-from mapsd.model.containers import Container, Containers, ImageLayers, Running, Unidentified
-from mapsd.model.disks import StoredLayers, StoredWhich
+from mapsd.model import Absent, Refused
+from mapsd.model.containers import Container, Containers, ImageLayer, ImageLayers, Running, Unidentified
+from mapsd.model.disks import Image, Images, PlacedLayer, PlacedLayers, StoredImage, StoredLayers, StoredWhich
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -42,6 +43,7 @@ class Disk:
                 raise AccessDenied(os.fsdecode(root), "CAP_DAC_READ_SEARCH") from error
             raise NoHost(root, error.strerror or str(error)) from error
         self._known: list[tuple[bytes, Container | Unidentified]] | None = None
+        self._images: list[tuple[bytes, Image | Unidentified]] | None = None
         self._kept: dict[tuple[bytes | None, str], bool] = {}
 
     def __enter__(self) -> "Self":
@@ -76,6 +78,42 @@ class Disk:
                       if isinstance(one, Container))
         spoilt = tuple((os.fsdecode(store), one) for store, one in listed if isinstance(one, Unidentified))
         return Containers(found, spoilt, 0, 0, time.time())
+
+    def images(self) -> Images:
+        """Return the images of the stores, also those that no container was made from.
+
+        Of an image that is spoilt it is said why; the others are answered.
+        """
+        known = self._known_images()
+        made = [one for _, one in self._listed() if isinstance(one, Container)]
+        found = tuple(StoredImage(one, images.image_layers(one, self._files.tree), images.made_from(one, made, known))
+                      for one in known)
+        spoilt = tuple((os.fsdecode(store), one) for store, one in self._listed_images()
+                       if isinstance(one, Unidentified))
+        return Images(found, spoilt, time.time())
+
+    def image(self, word: str) -> Image:
+        """Return the image with a name, a digest, an id or the beginning of one. Raises NotOnDisk, UsageError."""
+        found = images_named(word, self._known_images())
+        if not found:
+            raise NotOnDisk(word, "image")
+        if len(found) > 1:
+            which_ones = ", ".join(f"{(one.id or '?')[:19]} in {os.fsdecode(one.store)}" for one in found)
+            raise UsageError(f"several images are called {word}: {which_ones}")
+        return found[0]
+
+    def image_layers(self, image: Image) -> PlacedLayers:
+        """Return the layers of an image, the base first, with why their directories cannot be opened."""
+        found = images.image_layers(image, self._files.tree)
+        return PlacedLayers(image, tuple(map(self._placed, found.layers)), found.reason, time.time())
+
+    def _placed(self, layer: ImageLayer) -> PlacedLayer:
+        if not layer.directory:
+            return PlacedLayer(layer, "the store has not unpacked it, or does not say where")
+        there = self._files.layer(layer.directory)
+        if isinstance(there, Absent):
+            return PlacedLayer(layer, "there is no such directory")
+        return PlacedLayer(layer, there.reason, there.needs) if isinstance(there, Refused) else PlacedLayer(layer)
 
     def container(self, word: str) -> Container:
         """Return the container with a name, an id or the beginning of one. Raises NotOnDisk, UsageError (several)."""
@@ -136,6 +174,17 @@ class Disk:
             self._known = [(store, one) for store in self.stores() for one in containers(
                 store, self._files.tree, [other for other in further if other != store])]
         return self._known
+
+    def _known_images(self) -> list[Image]:
+        return [one for _, one in self._listed_images() if isinstance(one, Image)]
+
+    def _listed_images(self) -> list[tuple[bytes, Image | Unidentified]]:
+        if self._images is None:
+            further = self._named(shared)
+            stores = dict.fromkeys((*self.stores(), *further))
+            self._images = [(store, one) for store in stores for one in images.images(
+                store, self._files.tree, [other for other in further if other != store])]
+        return self._images
 
     def _named(self, places: "Callable[[Tree], list[bytes]]") -> list[bytes]:
         tree = self._files.tree(self._files.path)

@@ -7,7 +7,7 @@ MapsdError
 │  └─ NotRecorded(pid, recording)     a recording has no such process, or not this question about it
 ├─ AccessDenied(what, needs)          the capability that is missing
 ├─ NoSuchContainer(word)              no container that runs has this name or id
-│  └─ NotOnDisk(word)                 no container of a disk has
+│  └─ NotOnDisk(word)                 no container of a disk has, or no image
 ├─ StackUnknown(container, reason)    which layers a container of a disk has is not known
 ├─ KernelLacks(feature)               the running kernel has no such call
 ├─ MachineUnknown(machine, bits)      the machine's system calls are not known
@@ -90,12 +90,13 @@ class NoSuchContainer(MapsdError):
 
 
 class NotOnDisk(NoSuchContainer):
-    """No container of the stores on a disk has this name or an id that begins so."""
+    """No container, or no image, of the stores on a disk has this name or an id that begins so."""
 
-    def __init__(self, word: str) -> None:
-        """Keep the word, ready for a message."""
+    def __init__(self, word: str, what: str = "container") -> None:
+        """Keep the word, ready for a message, and *what* was looked for."""
         super().__init__(word)
-        self.args = (f"{word}: no container of a store on this disk",)
+        self.args = (f"{word}: no {what} of a store on this disk",)
+        self.what = what
 
 
 class StackUnknown(MapsdError):

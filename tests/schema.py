@@ -13,7 +13,7 @@ from mapsd import lookup
 from mapsd.views import render
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "docs/schema"
-PATHS = {"name", "exe", "root", "path", "user_path", "host_path", "openable_path", "mount_point"}
+PATHS = {"name", "exe", "root", "path", "user_path", "host_path", "openable_path", "mount_point", "store"}
 
 
 @cache

@@ -14,6 +14,7 @@ COMMANDS = {
     "fds": "what exe, cwd, root and every file descriptor open",
     "layers": "the overlays that a process sees, and their layers",
     "containers": "the containers that run, their images and processes",
+    "images": "the images of a disk, their layers and containers",
     "which": "which layer's file a path opens, and what it hides",
     "translate": "by which names a file of a layer, or a device and inode, is opened",
     "record": "all that answers about processes are made from, as a file",

@@ -1,4 +1,4 @@
-"""`mapsd layers PID`: the overlays that a process sees, and their layers."""
+"""`mapsd layers PID`: the overlays that a process sees, and their layers; those of a container or image of a disk."""
 
 import os
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from mapsd.model.layers import ProcessLayers
 
 COMMAND = Command(
-    "layers", "PID|CONTAINER|self",
+    "layers", "PID|CONTAINER|IMAGE|self",
     "The overlays that a process sees, in the order of its mount table: their options in words, and their layers in "
     "the order of lookup: upper:0, then the lowers from the topmost down, then the data-only layers. For each layer "
     "the directory that it is, as the observer names it, and what stands in the way where it cannot be found or "
     "reached. A layer is certain where the overlay itself names a file of this very directory: a text alone may name "
     "another one since the mount. An option in parentheses is not printed by the kernel.\n\n"
     "With --root the layers of a container that does not run, in the same order: which of its image's they are, and "
-    "the step of the image's history that made each.",
+    "the step of the image's history that made each. There an operand that is no container is an image (`image:NAME` "
+    "in any case), whose layers are listed from the base up: see `mapsd images --help`.",
     (JSON, *MACHINE, FROM, ROOT),
     ((0, "found"), (1, "no such process, or it sees no overlay"), (3, "the process may not be read"),
      (4, "the process exited meanwhile"), NO_DAEMON, (70, "not answered or not written")), ROOT_ALONE)

@@ -26,16 +26,18 @@ def unpacked(tree: "Tree", digest: str, chain: Sequence[str]) -> Unpacked | None
 
     Of an index it is the manifest with these layers. Raises Unread.
     """
+    return next((one for one in present(tree, digest) if chain_ids(one.config.diff_ids) == list(chain)), None)
+
+
+def present(tree: "Tree", digest: str) -> Iterator[Unpacked]:
+    """Yield what *digest* names: an image, or of an index those whose configurations are there. Raises Unread."""
     for manifest in _manifests(tree, digest):
         image_id = manifest.fields("config").raw("digest")
         text = optional(tree, _path(image_id)) if is_digest(image_id) else None
-        if text is None:
-            continue
-        config = configuration(text, image_id, _path(image_id))
-        if chain_ids(config.diff_ids) == list(chain):
+        if text is not None:
             layers = [one.raw("digest") for one in manifest.objects("layers")]
-            return Unpacked(digest, image_id, config, tuple(one if is_digest(one) else None for one in layers))
-    return None
+            yield Unpacked(digest, image_id, configuration(text, image_id, _path(image_id)),
+                           tuple(one if is_digest(one) else None for one in layers))
 
 
 def _manifests(tree: "Tree", digest: str) -> "Iterator[Fields]":
@@ -46,7 +48,9 @@ def _manifests(tree: "Tree", digest: str) -> "Iterator[Fields]":
         return
     for one in first.objects("manifests")[:_MANIFESTS]:
         listed = one.raw("digest")
-        text = optional(tree, _path(listed)) if is_digest(listed) else None
+        # What BuildKit says of an image has the form of one: docs/attestations/attestation-storage.md of buildkit.
+        attests = one.fields("annotations").raw("vnd.docker.reference.type") == "attestation-manifest"
+        text = optional(tree, _path(listed)) if is_digest(listed) and not attests else None
         if text is not None:
             yield _document(text, listed)
 

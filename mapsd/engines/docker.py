@@ -3,19 +3,17 @@
     DRIVER/ID/diff                                the files of a layer; ID-init is the container's own as well
     image/DRIVER/layerdb/mounts/CONTAINER/        mount-id (its ID above), parent (the chain id of the top layer)
     image/DRIVER/layerdb/sha256/CHAIN/            diff, cache-id (its ID above), parent
-    image/DRIVER/imagedb/content/sha256/IMAGE     the image's configuration
-    image/DRIVER/repositories.json                names and registries' digests of images
+    image/DRIVER/{imagedb,repositories.json}      see mapsd.engines.dockerimages
     containers/CONTAINER/config.v2.json           the container
 
-See layer/filestore.go, image/fs.go and reference/store.go of moby. With userns-remap all of it is below UID.GID/.
+See layer/filestore.go of moby. With userns-remap all of it is below UID.GID/.
 """
 
+from mapsd.engines.dockerimages import REPOSITORIES, configured, digest_in, references, registry_digest
 from mapsd.engines.documents import (
-    Fields,
     Unread,
     content,
     document,
-    documents,
     is_digest,
     is_name,
     line,
@@ -24,15 +22,13 @@ from mapsd.engines.documents import (
     printable,
     shown,
 )
-from mapsd.engines.image import LAYERS, Configuration, Kept, chain_ids, configuration, layers
+from mapsd.engines.image import LAYERS, Kept, chain_ids, layers
 from mapsd.engines.place import Doubts, Place, directory_of
 from mapsd.light import TYPE_CHECKING, Iterator
 from mapsd.model.containers import Container, ImageLayers, Unidentified
 
 if TYPE_CHECKING:
     from mapsd.sources import Tree
-
-_BY_DIGEST = "image/%s/distribution/v2metadata-by-diffid/sha256/%s"
 
 
 def container(tree: "Tree", place: Place) -> Container:
@@ -88,21 +84,18 @@ def described(tree: "Tree", identity: str) -> Container:
 
 def _with_repositories(tree: "Tree", found: Container, driver: str, doubts: Doubts) -> Container:
     """Return a container with what the names of images say: which of them are its image's by now."""
-    path = f"image/{driver}/repositories.json".encode()
-    text = optional(tree, path)
-    if text is None:
+    named = references(tree, driver)
+    if named is None:
         return found
-    named = dict(_references(document(text, path).fields("Repositories")))
     own = [name for name, image_id in named.items() if image_id == found.image_id]
-    digests = {name.rpartition("@")[2] for name in own if "@" in name}
-    digest = digests.pop() if len(digests) == 1 else None
-    if not is_digest(digest):
+    digest = digest_in(own)
+    if digest is None:
         doubts.add("the image has no digest of one registry: it was built or loaded here, or pulled from several")
-    made = found._replace(image_digest=digest if is_digest(digest) else None)
+    made = found._replace(image_digest=digest)
     asked = _tagged(found.image or "")
     if asked not in named and _is_id(found.image or "", found.image_id or ""):
         tags = [name for name in own if "@" not in name]
-        return made._replace(image=printable(tags[0], path) if len(tags) == 1 else None)
+        return made._replace(image=printable(tags[0], REPOSITORIES) if len(tags) == 1 else None)
     if named.get(asked, found.image_id) != found.image_id:
         doubts.add("the image's name stands for another image by now")
     return made
@@ -119,29 +112,15 @@ def _is_id(image: str, image_id: str) -> bool:
     return bool(begin) and image_id.removeprefix("sha256:").startswith(begin)
 
 
-def _references(repositories: Fields) -> Iterator[tuple[str, str]]:
-    for repository in repositories.names():
-        references = repositories.fields(repository)
-        yield from ((name, references.raw(name)) for name in references.names())
-
-
 def image_layers(tree: "Tree", found: Container) -> ImageLayers:
     """Return the layers of a container's image. Raises Unread."""
     doubts = Doubts()
     kept = [Kept(directory_of(found.store or b"", found.driver, cache), diff_id,
-                 doubts.tried(_registry_digest, tree, found.driver, diff_id))
+                 doubts.tried(registry_digest, tree, found.driver, diff_id))
             for diff_id, cache in reversed(list(_chain(tree, found)))]
-    made, reason = layers(kept, doubts.tried(_configuration, tree, found))
+    made, reason = layers(kept, doubts.tried(configured, tree, found.driver, found.image_id))
     doubts.add(reason)
     return ImageLayers(made, doubts.reason)
-
-
-def _configuration(tree: "Tree", found: Container) -> Configuration:
-    image = found.image_id or ""
-    path = f"image/{found.driver}/imagedb/content/sha256/{image[7:]}".encode()
-    if not is_digest(image):
-        raise Unread(path, "the container's image is not known")
-    return configuration(content(tree, path), image, path)
 
 
 def _chain(tree: "Tree", found: Container) -> Iterator[tuple[str, str]]:
@@ -164,15 +143,3 @@ def _chain(tree: "Tree", found: Container) -> Iterator[tuple[str, str]]:
         chain = None if optional(tree, path) is None else line(tree, path)
     if chain_ids([diff_id for _, diff_id in reversed(met)]) != [name for name, _ in reversed(met)]:
         raise Unread(path, "the names of the layers are not made of their digests")
-
-
-def _registry_digest(tree: "Tree", driver: str, diff_id: str) -> str | None:
-    """Return the digest that registries know a layer by, None where there is none, or several are."""
-    path = (_BY_DIGEST % (driver, diff_id[7:])).encode()
-    text = optional(tree, path)
-    if text is None:
-        return None
-    digests = {one.raw("Digest") for one in documents(text, path)}
-    only = digests.pop() if len(digests) == 1 else None
-    return only if is_digest(only) else None
-

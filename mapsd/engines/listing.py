@@ -2,7 +2,7 @@
 
 from mapsd.engines import containerd, docker, storage
 from mapsd.engines.documents import Unread, is_name
-from mapsd.engines.stores import opened, with_docker
+from mapsd.engines.stores import opened, stores_of, with_docker
 from mapsd.errors import ParseError
 from mapsd.light import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 from mapsd.model import Absent, FileFacts, Refused
@@ -62,7 +62,7 @@ def stack(found: Container, open_tree: "Open") -> tuple[bytes, ...] | Unidentifi
             return tuple(containerd.stack(opened(open_tree, store), found))
         if found.engine == "docker":
             return tuple(docker.stack(opened(open_tree, store), found))
-        return tuple(storage.stack(_stores(store, found.others, open_tree), found))
+        return tuple(storage.stack(stores_of(store, found.others, open_tree), found))
     except (Unread, ParseError) as error:
         return Unidentified(str(error))
 
@@ -70,16 +70,12 @@ def stack(found: Container, open_tree: "Open") -> tuple[bytes, ...] | Unidentifi
 def _of_kind(kind: Kind, store: bytes, tree: "Tree", open_tree: "Open",
              others: Sequence[bytes]) -> Iterator[Container | Unidentified]:
     if kind.name == "storage":
-        yield from storage.containers(_stores(store, others, open_tree), kind.driver)
+        yield from storage.containers(stores_of(store, others, open_tree), kind.driver)
     elif kind.name == "docker":
         yield from docker.containers(tree, store, kind.driver)
     else:
         for one in containerd.containers(tree, store):
             yield with_docker(one, tree, open_tree) if isinstance(one, Container) and one.engine == "docker" else one
-
-
-def _stores(first: bytes, others: Sequence[bytes], open_tree: "Open") -> list[storage.Store]:
-    return [storage.Store(path, opened(open_tree, path)) for path in (first, *others)]
 
 
 def _matching(root: "Tree", pattern: bytes) -> list[bytes]:

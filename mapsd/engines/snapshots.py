@@ -41,7 +41,7 @@ def snapshots(tree: "Tree", driver: str) -> Bucket:
 
 def numbered(known: Bucket, number: int) -> list[Snapshot]:
     """Return the snapshot in the directory of a number, and those below it. Raises Unread, ParseError."""
-    keys = [key for key, record in known.buckets() if _number(record) == number]
+    keys = [key for key, record in known.buckets() if number_of(record) == number]
     if len(keys) != 1:
         raise Unread(b"metadata.db", f"{len(keys) or 'no'} snapshots have the number {number}")
     return chain(known, keys[0])
@@ -52,7 +52,7 @@ def chain(known: Bucket, key: bytes | None) -> list[Snapshot]:
     found: list[Snapshot] = []
     while key:
         record = known.bucket(key)
-        at = None if record is None else _number(record)
+        at = None if record is None else number_of(record)
         if record is None or at is None or len(found) > LAYERS:
             raise Unread(b"metadata.db", "the chain of snapshots has a gap, or no end")
         found.append(Snapshot(at, key))
@@ -66,7 +66,8 @@ def of_image(below: Sequence[Snapshot]) -> Sequence[Snapshot]:
     return below[first:] if all(is_digest(one.name) for one in below[first:]) else []
 
 
-def _number(record: Bucket) -> int | None:
+def number_of(record: Bucket) -> int | None:
+    """Return the number of a snapshot's directory, None where that has a form that nobody knows."""
     # binary.Uvarint() of Go: seven bits a byte, the lowest first.
     value, shift = 0, 0
     for byte in (record.value(b"id") or b"")[:10]:

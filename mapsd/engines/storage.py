@@ -2,33 +2,23 @@
 
     DRIVER/LAYER/diff                         the files of a layer
     DRIVER-containers/containers.json         id, names, image, layer, metadata; also volatile-containers.json
-    DRIVER-layers/layers.json                 id, parent, diff-digest; also volatile-layers.json
-    DRIVER-images/images.json                 id, names, digest
-    DRIVER-images/IMAGE/=BASE64               big data: what the image's configuration is called is its digest
+    DRIVER-{layers,images}                    see mapsd.engines.storageimages
 
-See containers.go, layers.go and images.go of containers/storage; the metadata are Podman's (libpod/storage.go) or
-CRI-O's (internal/storage/runtime.go). Layers and images may be in further stores (additionalimagestores of
+See containers.go of containers/storage; the metadata are Podman's (libpod/storage.go) or CRI-O's
+(internal/storage/runtime.go). Layers and images may be in further stores (additionalimagestores of
 containers-storage.conf(5)).
 """
 
-from base64 import b64encode
-
-from mapsd.engines.documents import Fields, Unread, content, document, documents, is_digest, is_name, optional
-from mapsd.engines.image import LAYERS, Configuration, Kept, configuration, layers
+from mapsd.engines.documents import Fields, Unread, document, is_digest, is_name
+from mapsd.engines.image import Kept
 from mapsd.engines.libpod import pod_of
 from mapsd.engines.place import Doubts, Place, directory_of
-from mapsd.light import TYPE_CHECKING, Iterator, NamedTuple, Sequence
+from mapsd.engines.storageimages import Store, chain, described, records, records_of
+from mapsd.light import TYPE_CHECKING, Iterator, Sequence
 from mapsd.model.containers import Container, ImageLayers, Unidentified
 
 if TYPE_CHECKING:
     from mapsd.sources import Tree
-
-
-class Store(NamedTuple):
-    """One store: its directory, and the files below it."""
-
-    path: bytes
-    tree: "Tree"
 
 
 def container(stores: Sequence[Store], place: Place) -> Container:
@@ -43,7 +33,7 @@ def container_called(identity: str, stores: Sequence[Store], place: Place) -> Co
 
 def containers(stores: Sequence[Store], driver: str) -> Iterator[Container | Unidentified]:
     """Yield the containers of the first store, or why one of them is not known. Raises Unread."""
-    listed = _all(stores[0].tree, f"{driver}-containers", "containers")
+    listed = records(stores[0].tree, f"{driver}-containers", "containers")
     for one in listed:
         if is_name(one.raw("id")) and is_name(one.raw("layer")):
             yield _described(one, listed, stores, Place("storage", stores[0].path, driver, one.raw("layer")))
@@ -54,11 +44,11 @@ def containers(stores: Sequence[Store], driver: str) -> Iterator[Container | Uni
 def stack(stores: Sequence[Store], found: Container) -> list[bytes]:
     """Return the directories of a container's layers, its own first. Raises Unread."""
     own = directory_of(stores[0].path, found.driver, found.key)
-    return [own, *(one.directory for one in _chain(stores, found))]
+    return [own, *(one.directory for one in _below(stores, found))]
 
 
 def _only(field: str, wanted: str, stores: Sequence[Store], place: Place) -> Container:
-    listed = _all(stores[0].tree, f"{place.driver}-containers", "containers")
+    listed = records(stores[0].tree, f"{place.driver}-containers", "containers")
     found = [one for one in listed if one.raw(field) == wanted]
     if len(found) != 1 or not is_name(found[0].raw("id")):
         raise Unread(f"{place.driver}-containers/containers.json".encode(),
@@ -125,7 +115,7 @@ def _with_image(made: Container, image: str, stores: Sequence[Store], doubts: Do
     full = f"sha256:{image}"
     made = made._replace(image_id=full if is_digest(full) else None)
     for store in stores:
-        listed = doubts.tried(_all, store.tree, f"{made.driver}-images", "images")
+        listed = doubts.tried(records, store.tree, f"{made.driver}-images", "images")
         for one in listed or ():
             if one.raw("id") == image:
                 return _of_record(made, one, doubts)
@@ -143,55 +133,12 @@ def _of_record(made: Container, record: Fields, doubts: Doubts) -> Container:
 
 def image_layers(stores: Sequence[Store], found: Container) -> ImageLayers:
     """Return the layers of a container's image. Raises Unread."""
-    doubts = Doubts()
-    kept = list(reversed(list(_chain(stores, found))))
-    made, reason = layers(kept, doubts.tried(_configuration, stores, found))
-    doubts.add(reason)
-    return ImageLayers(made, doubts.reason)
+    return described(list(_below(stores, found)), stores, found.driver, found.image_id)
 
 
-def _chain(stores: Sequence[Store], found: Container) -> Iterator[Kept]:
-    """Yield the layers below the container's own, the topmost first."""
-    known: dict[str, tuple[Store, Fields]] = {}
-    for store in reversed(stores):
-        known |= {one.raw("id"): (store, one) for one in _all(store.tree, f"{found.driver}-layers", "layers")}
-    where = f"{found.driver}-layers/layers.json".encode()
+def _below(stores: Sequence[Store], found: Container) -> Iterator[Kept]:
+    """Yield the layers below the container's own, the topmost first. Raises Unread."""
+    known = records_of(stores, f"{found.driver}-layers", "layers")
     if found.key not in known:
-        raise Unread(where, f"it does not have the layer {found.key}")
-    layer, left = known[found.key][1].raw("parent"), LAYERS
-    while layer:
-        left -= 1
-        if layer not in known or not is_name(layer) or not left:
-            raise Unread(where, "the chain of the image's layers has a gap, or no end")
-        store, fields = known[layer]
-        yield Kept(directory_of(store.path, found.driver, layer), _digest(fields, "diff-digest"),
-                   _digest(fields, "compressed-diff-digest"))
-        layer = fields.raw("parent")
-
-
-def _digest(fields: Fields, name: str) -> str | None:
-    text = fields.raw(name)
-    return text if is_digest(text) else None
-
-
-def _configuration(stores: Sequence[Store], found: Container) -> Configuration:
-    image = found.image_id or ""
-    if not is_digest(image):
-        raise Unread(f"{found.driver}-images".encode(), "the image's configuration is not known by its digest")
-    # makeBigDataBaseName(), images.go: a name with a colon is written as base64.
-    path = f"{found.driver}-images/{image[7:]}/={b64encode(image.encode()).decode()}".encode()
-    for store in stores[:-1]:
-        text = optional(store.tree, path)
-        if text is not None:
-            return configuration(text, image, path)
-    return configuration(content(stores[-1].tree, path), image, path)
-
-
-def _all(tree: "Tree", directory: str, what: str) -> list[Fields]:
-    """Return what the two lists of one kind have: one of them need not outlive the machine's run. Raises Unread."""
-    found: list[Fields] = []
-    for name in (f"{what}.json", f"volatile-{what}.json"):
-        path = f"{directory}/{name}".encode()
-        text = optional(tree, path)
-        found += documents(text, path) if text else []
-    return found
+        raise Unread(f"{found.driver}-layers/layers.json".encode(), f"it does not have the layer {found.key}")
+    return chain(known, found.driver, known[found.key].fields.raw("parent"))

@@ -3,6 +3,7 @@
 from mapsd.engines import containerd, docker, storage
 from mapsd.engines.documents import Unread
 from mapsd.engines.place import Doubts, Place, places
+from mapsd.engines.storageimages import Store
 from mapsd.errors import ParseError
 from mapsd.light import TYPE_CHECKING, Callable, Sequence
 from mapsd.model import Absent, Refused
@@ -34,7 +35,7 @@ def container(directory: bytes, lowers: Sequence[bytes], open_tree: "Open") -> C
 def container_called(identity: str, place: Place, open_tree: "Open") -> Container | Unidentified:
     """Return the container with an id in the containers/storage at *place*."""
     try:
-        return storage.container_called(identity, _stores(place.store, (), open_tree), place)
+        return storage.container_called(identity, stores_of(place.store, (), open_tree), place)
     except Unread as error:
         return Unidentified(str(error), (error.needs,) if error.needs else ())
 
@@ -52,7 +53,7 @@ def image_layers(found: Container, open_tree: "Open") -> ImageLayers:
 def _container(place: Place, others: Sequence[bytes], open_tree: "Open") -> Container:
     tree = opened(open_tree, place.store)
     if place.kind == "storage":
-        return storage.container(_stores(place.store, others, open_tree), place)
+        return storage.container(stores_of(place.store, others, open_tree), place)
     if place.kind == "docker":
         return docker.container(tree, place)
     found = containerd.container(tree, place)
@@ -64,11 +65,12 @@ def _image_layers(found: Container, store: bytes, open_tree: "Open") -> ImageLay
         return containerd.image_layers(opened(open_tree, store), found)
     if found.engine == "docker":
         return docker.image_layers(opened(open_tree, store), found)
-    return storage.image_layers(_stores(store, found.others, open_tree), found)
+    return storage.image_layers(stores_of(store, found.others, open_tree), found)
 
 
-def _stores(first: bytes, others: Sequence[bytes], open_tree: "Open") -> list[storage.Store]:
-    return [storage.Store(path, opened(open_tree, path)) for path in (first, *others)]
+def stores_of(first: bytes, others: Sequence[bytes], open_tree: "Open") -> list[Store]:
+    """Return a containers/storage, and further ones that may have its images. Raises Unread."""
+    return [Store(path, opened(open_tree, path)) for path in (first, *others)]
 
 
 def opened(open_tree: "Open", path: bytes) -> "Tree":

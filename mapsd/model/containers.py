@@ -58,8 +58,9 @@ class ImageLayer(NamedTuple):
     """One layer of an image: *position* counts from 1, the base; what is not established is None.
 
     *diff_id* is the digest of the layer's files as an archive, *digest* that of the archive as a registry has it (often
-    compressed). *directory* is where the store keeps the files. *step* is what the image's history says made it, on
-    one line: what is not printable in it is shown as U+FFFD.
+    compressed). *directory* is where the store keeps the files, empty where they are not unpacked (an image of a disk
+    may be so). *step* is what the image's history says made it, on one line: what is not printable in it is shown as
+    U+FFFD.
     """
 
     position: int
@@ -80,7 +81,7 @@ class ImageLayers(NamedTuple):
 
         The container's own upper layer is none of the image's.
         """
-        return next((layer for layer in self.layers if layer.directory == directory), None)
+        return next((layer for layer in self.layers if layer.directory == directory), None) if directory else None
 
 
 class Housed(NamedTuple):

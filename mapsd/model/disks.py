@@ -1,8 +1,8 @@
-"""The nouns of a dead host's disk: containers that do not run, their layers, and which layer's file a name opens."""
+"""The nouns of a dead host's disk: images, containers that do not run, their layers, what a name in them opens."""
 
 from mapsd.light import NamedTuple
 from mapsd.model import Absent, Refused
-from mapsd.model.containers import Container, ImageLayer, ImageLayers
+from mapsd.model.containers import Container, ImageLayer, ImageLayers, Unidentified
 from mapsd.model.layers import Met, Way, Winner
 
 
@@ -48,6 +48,66 @@ class StoredLayers(NamedTuple):
     container: Container
     form: str
     layers: tuple[StoredLayer, ...]
+    reason: str | None
+    as_of: float
+
+
+class Image(NamedTuple):
+    """An image of a store, whether a container was made from it or not; what is not established is None.
+
+    *engine* is docker, containerd, or containers/storage, which Podman, CRI-O and Buildah share. *id* is the digest of
+    its configuration, *digest* that of its manifest or index, which registries know it by; *names* are what it is
+    called now. *store* and the rest are as in Container; *key* is what the store calls the topmost layer. *reason* says
+    what is missing, and why.
+    """
+
+    engine: str
+    id: str | None
+    digest: str | None
+    names: tuple[str, ...]
+    store: bytes
+    driver: str = ""
+    key: str = ""
+    group: str = ""
+    others: tuple[bytes, ...] = ()
+    reason: str | None = None
+
+
+class StoredImage(NamedTuple):
+    """An image with its layers, and the *containers* of the disk that are known to have been made from it.
+
+    A layer that the store has not unpacked has an empty directory.
+    """
+
+    image: Image
+    layers: ImageLayers
+    containers: tuple[Container, ...]
+
+
+class Images(NamedTuple):
+    """The images of a disk's stores; *unidentified* are stores with something spoilt, by their directories.
+
+    *as_of* is in seconds since the epoch.
+    """
+
+    images: tuple[StoredImage, ...]
+    unidentified: tuple[tuple[str, Unidentified], ...]
+    as_of: float
+
+
+class PlacedLayer(NamedTuple):
+    """A layer of an image; *reason* says why its directory cannot be opened, and *needs* what would help."""
+
+    layer: ImageLayer
+    reason: str = ""
+    needs: str = ""
+
+
+class PlacedLayers(NamedTuple):
+    """The layers of an image, the base first; *reason* says what is missing. *as_of* is in seconds since the epoch."""
+
+    image: Image
+    layers: tuple[PlacedLayer, ...]
     reason: str | None
     as_of: float
 

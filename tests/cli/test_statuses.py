@@ -17,7 +17,7 @@ TABLE = [
     ("lookup PID --state gone", USAGE), ("lookup PID -o NONE", USAGE), ("lookup PID --json --ndjson", USAGE),
     ("explain PID /proc/none", NOTHING), ("explain ABSENT 0x0", NOTHING), ("explain PID", USAGE), ("explain", USAGE),
     ("fds PID", FOUND), ("fds ABSENT", NOTHING), ("fds", USAGE), ("fds x/y", USAGE), ("fds no-such-container", NOTHING),
-    ("containers now", USAGE),
+    ("containers now", USAGE), ("images", USAGE), ("images --root /proc/bus", NOTHING),
     ("layers ABSENT", NOTHING), ("layers", USAGE), ("layers PID --proof bpf", USAGE),
     ("which PID /", FOUND), ("which PID /nothing/here", NOTHING), ("which ABSENT /", NOTHING), ("which PID bin", USAGE),
     ("translate PID /etc/passwd", FOUND), ("translate ABSENT /etc/passwd", NOTHING),

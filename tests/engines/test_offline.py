@@ -401,7 +401,7 @@ def test_without_capabilities_trusted_attributes_are_unknown(web):
 
 @pytest.mark.parametrize(("words", "said"), [
     (["layers", "42"], "no process runs on a disk"), (["which", "self", "/"], "no process runs on a disk"),
-    (["layers"], "one container is needed"), (["which", "web"], "one container and one path"),
+    (["layers"], "one container or image is needed"), (["which", "web"], "one container and one path"),
     (["which", "web", "etc"], "not an absolute path"), (["layers", "web", "--procfs", "/proc"], "exclude each other"),
     (["layers", "web", "--from", "x"], "exclude each other")])
 def test_what_is_not_understood_is_status_2_and_one_line(tmp_path, words, said):

@@ -81,6 +81,24 @@ def test_every_container_is_listed_as_its_engine_called_it(copied):
             for one in found.running} == {(one.id, one.name, one.image_name, one.image_id) for one in copied.containers}
 
 
+def test_every_image_is_listed_as_its_engine_called_it_with_its_containers(copied):
+    with mapsd.Disk(os.fsencode(copied.disk)) as disk:
+        found = disk.images()
+        assert found.unidentified == ()
+        assert {(one.image.names, one.image.id, frozenset(made.id for made in one.containers)) for one in found.images
+                } == {((one.image_name,), one.image_id, frozenset({one.id})) for one in copied.containers}
+        digests = {one.image_name: one.image_digest for one in copied.containers}
+        # Docker has no digest of an image that was loaded.
+        assert all(one.image.digest == digests[one.image.names[0]] for one in found.images)
+        for one in copied.containers:
+            seen = disk.image_layers(disk.image(one.image_name))
+            own = [layer.directory for layer in disk.layers(disk.container(one.id)).layers if layer.image is not None]
+            assert [placed.layer.directory for placed in reversed(seen.layers)] == own
+            assert [placed.layer.diff_id for placed in seen.layers] == one.image.layers
+            assert [placed.layer.step for placed in seen.layers] == one.image.steps
+            assert not [placed.reason for placed in seen.layers if placed.reason]
+
+
 def test_the_layers_are_those_of_the_image_below_the_containers_own(copied):
     for one in copied.containers:
         with mapsd.Disk(os.fsencode(copied.disk)) as disk:

@@ -54,7 +54,7 @@ end
 
 complete -c mapsd -f
 
-set -g __mapsd_valued ' --socket' ' --url' ' --token-file' ' --ca-file' ' --cert-file' ' --key-file' 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'lookup --from' 'explain --proof' 'explain --procfs' 'explain --host-root' 'explain --from' 'fds --proof' 'fds --procfs' 'fds --host-root' 'fds --from' 'layers --procfs' 'layers --host-root' 'layers --from' 'layers --root' 'containers --procfs' 'containers --host-root' 'containers --from' 'containers --root' 'which --procfs' 'which --host-root' 'which --from' 'which --root' 'translate --procfs' 'translate --host-root' 'translate --from' 'record -o' 'record --output' 'record --thread' 'record --procfs' 'record --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root' 'doctor --from'
+set -g __mapsd_valued ' --socket' ' --url' ' --token-file' ' --ca-file' ' --cert-file' ' --key-file' 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'lookup --from' 'explain --proof' 'explain --procfs' 'explain --host-root' 'explain --from' 'fds --proof' 'fds --procfs' 'fds --host-root' 'fds --from' 'layers --procfs' 'layers --host-root' 'layers --from' 'layers --root' 'containers --procfs' 'containers --host-root' 'containers --from' 'containers --root' 'images --root' 'which --procfs' 'which --host-root' 'which --from' 'which --root' 'translate --procfs' 'translate --host-root' 'translate --from' 'record -o' 'record --output' 'record --thread' 'record --procfs' 'record --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root' 'doctor --from'
 complete -c mapsd -n '__mapsd_at ""' -l version -d 'the version'
 complete -c mapsd -n '__mapsd_at ""' -l socket -r -F -d 'ask the daemon at this Unix socket: lookup, explain, fds, layers, which, translate, containers, doctor'
 complete -c mapsd -n '__mapsd_at ""' -l url -x -d 'the same by http://HOST:PORT or https://HOST:PORT'
@@ -119,7 +119,7 @@ complete -c mapsd -n '__mapsd_at "layers"' -l host-root -x -d 'the root of that 
 complete -c mapsd -n '__mapsd_at "layers"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "layers"' -l root -x -d 'the containers of a host that does not run: its disk is mounted here, or a store unpacked'
 complete -c mapsd -n '__mapsd_at "layers"' -s h -l help -d 'this text'
-complete -c mapsd -n '__mapsd_at "layers" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|CONTAINER|self'
+complete -c mapsd -n '__mapsd_at "layers" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|CONTAINER|IMAGE|self'
 
 complete -c mapsd -n '__mapsd_at ""' -a containers -d 'the containers that run, their images and processes'
 complete -c mapsd -n '__mapsd_at "containers"' -s n -l noheadings -d 'no headings'
@@ -129,6 +129,12 @@ complete -c mapsd -n '__mapsd_at "containers"' -l host-root -x -d 'the root of t
 complete -c mapsd -n '__mapsd_at "containers"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "containers"' -l root -x -d 'the containers of a host that does not run: its disk is mounted here, or a store unpacked'
 complete -c mapsd -n '__mapsd_at "containers"' -s h -l help -d 'this text'
+
+complete -c mapsd -n '__mapsd_at ""' -a images -d 'the images of a disk, their layers and containers'
+complete -c mapsd -n '__mapsd_at "images"' -s n -l noheadings -d 'no headings'
+complete -c mapsd -n '__mapsd_at "images"' -s J -l json -d 'print one JSON object'
+complete -c mapsd -n '__mapsd_at "images"' -l root -x -d 'the containers of a host that does not run: its disk is mounted here, or a store unpacked'
+complete -c mapsd -n '__mapsd_at "images"' -s h -l help -d 'this text'
 
 complete -c mapsd -n '__mapsd_at ""' -a which -d 'which layer\'s file a path opens, and what it hides'
 complete -c mapsd -n '__mapsd_at "which"' -s J -l json -d 'print one JSON object'
