@@ -30,12 +30,13 @@ class Live:
         self.host, self.iterator, self.numbered = host, VmFileIterator(), numbered
 
     def is_beside_us(self, process: "ProcessFacts") -> bool:
-        """Return whether a process is known to have our own root, mount namespace and pid namespace."""
+        """Return whether a process, or the thread that answered, has our own root, mount and pid namespace."""
         if self.host != HERE or process.root != b"/":
             return False
         try:
-            return all(os.readlink(f"/proc/self/ns/{name}") == os.readlink(f"/proc/{process.pid}/ns/{name}")
-                       for name in ("mnt", "pid"))
+            # A thread may have a mount namespace of its own, which its process's link does not name.
+            return os.readlink("/proc/self/ns/mnt") == f"mnt:[{process.mount_namespace}]" and (
+                os.readlink("/proc/self/ns/pid") == os.readlink(f"/proc/{process.pid}/ns/pid"))
         except OSError:
             return False
 
