@@ -34,7 +34,8 @@ def which(pid: int, path: bytes, thread: int | None = None, host: Host = HERE) -
         return session.which(pid, path, thread)
 
 
-def translate(wanted: "Wanted", pid: int | None = None, host: Host = HERE) -> "Translation":
+def translate(wanted: "Wanted", pid: int | None = None, host: Host = HERE, *,
+              thread: int | None = None) -> "Translation":
     """Return by which names a machine's processes open a file, asked in a session of its own: see Session."""
     with Session(host=host) as session:
-        return session.translate(wanted, pid)
+        return session.translate(wanted, pid, thread=thread)

@@ -5,7 +5,7 @@ import time
 
 from mapsd.answer.observe import checked, observe
 from mapsd.answer.reading import Asking
-from mapsd.errors import AccessDenied, ProcessGone
+from mapsd.errors import AccessDenied, ProcessGone, UsageError
 from mapsd.light import TYPE_CHECKING, Callable, Sequence
 from mapsd.linux.live import Live
 from mapsd.model import HERE, Host, ProcessAnswer, ProcessFacts
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from mapsd.model.containers import Contained, Container, Containers, Housed, ImageLayers
     from mapsd.model.layers import ProcessLayers, Which
     from mapsd.model.open import OpenAnswer
-    from mapsd.model.translated import Translation, Wanted
+    from mapsd.model.translated import Translation, View, Wanted
     from mapsd.sources import Layers, Search
 
-    _Answer = TypeVar("_Answer", ProcessAnswer, OpenAnswer, ProcessLayers, Which)
+    _Answer = TypeVar("_Answer", ProcessAnswer, OpenAnswer, ProcessLayers, Which, View)
 
 
 class Session:
@@ -156,24 +156,31 @@ class Session:
             beside.close()
 
     def translate(self, wanted: "Wanted", pid: int | None = None, among: Sequence[int] | None = None, *,
-                  walk: bool = True) -> "Translation":
+                  thread: int | None = None, walk: bool = True, contained: bool = False) -> "Translation":
         """Return by which names the processes of a machine open a file that somebody else named.
 
         *wanted* is mapsd.model.translated.OnHost, Inside or Numbered. Asked is one process (*pid*), or one for each
-        mount namespace and root *among* these processes, or among all that can be seen. Without *walk* no directory is
-        walked through: only names are tried that follow from what was asked, or that maps shows. Raises UsageError (a
-        path that is not absolute) and ParseError; for *pid* also ProcessGone and AccessDenied: others are counted.
+        mount namespace and root *among* these processes, or among all that can be seen. *thread* is one of *pid*'s, as
+        for lookup(). Without *walk* no directory is walked through: only names are tried that follow from what was
+        asked, or that maps shows. With *contained* each view has the container of the process that was asked. Raises
+        UsageError (a path that is not absolute, a thread of no process) and ParseError; for *pid* also ProcessGone and
+        AccessDenied: others are counted.
         """
+        if pid is None and thread is not None:
+            raise UsageError("a thread is of one process")
         from mapsd.answer import translation  # noqa: PLC0415  (a lookup needs none of it)
         from mapsd.answer.translated import Means, translated  # noqa: PLC0415  (as above)
         from mapsd.answer.unsearched import Unsearched  # noqa: PLC0415  (as above)
         from mapsd.resolve.possible import Texts  # noqa: PLC0415  (as above)
         means = Means(_searching() if walk else lambda _: Unsearched(), Texts())
-        asking = translation.Asking(lambda wanted, one: translated(one, wanted, self._live, means), self._root,
+        asking = translation.Asking(lambda wanted, one: translated(one, thread, wanted, self._live, means), self._root,
                                     os.uname().release, time.time())
         if pid is not None:
-            return translation.in_process(wanted, pid, asking)
-        return translation.among(wanted, self.pids() if among is None else among, asking)
+            found = translation.in_process(wanted, pid, asking)
+        else:
+            found = translation.among(wanted, self.pids() if among is None else among, asking)
+        return found if not contained else found._replace(
+            views=tuple([self._contained(one, thread) for one in found.views]))
 
     def _contained(self, found: "_Answer", thread: int | None) -> "_Answer":
         if self._live.is_beside_us(found.process):

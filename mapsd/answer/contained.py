@@ -10,11 +10,12 @@ from mapsd.model import ProcessAnswer, ProcessFacts
 from mapsd.model.containers import Container, Housed, Uncontained
 from mapsd.model.layers import ProcessLayers, Which
 from mapsd.model.open import OpenAnswer
+from mapsd.model.translated import View
 
 if TYPE_CHECKING:
     from mapsd.linux.live import Live
 
-_Answer = TypeVar("_Answer", ProcessAnswer, OpenAnswer, ProcessLayers, Which)
+_Answer = TypeVar("_Answer", ProcessAnswer, OpenAnswer, ProcessLayers, Which, View)
 _BESIDE = Uncontained("its root and its namespaces are ours")
 
 

@@ -8,9 +8,10 @@ from mapsd.model import Answer, Backing, ProcessAnswer, ProcessFacts, Skipped
 from mapsd.model.containers import Container, Housed, ImageLayers, Uncontained, Unidentified
 from mapsd.model.layers import LayerView, Met, OverlayView, ProcessLayers, Which
 from mapsd.model.open import OpenAnswer, OpenFile
+from mapsd.model.translated import View
 
 _File = TypeVar("_File", Answer, OpenFile)
-_Answer = TypeVar("_Answer", ProcessAnswer, OpenAnswer, ProcessLayers, Which)
+_Answer = TypeVar("_Answer", ProcessAnswer, OpenAnswer, ProcessLayers, Which, View)
 
 
 def told(process: ProcessFacts, now: float, ask: Callable[[], Housed]) -> Housed:
@@ -29,6 +30,8 @@ def answer(found: _Answer, housed: Housed) -> _Answer:
         return mappings(found, housed)
     if isinstance(found, OpenAnswer):
         return files(found, housed)
+    if isinstance(found, View):
+        return view(found, housed)
     return overlays(found, housed) if isinstance(found, ProcessLayers) else which(found, housed)
 
 
@@ -66,6 +69,14 @@ def which(answer: Which, housed: Housed) -> Which:
     descents = tuple(one._replace(met=tuple(_met(met, image) for met in one.met)) for one in answer.descents)
     return answer._replace(container=found, winner=winner, descents=descents,
                            skipped=(*answer.skipped, *_lacking(image)))
+
+
+def view(found: View, housed: Housed) -> View:
+    """Return the names of a file with the container of the process that was asked, and the image's layers."""
+    container, skipped = _known(housed)
+    placed = _placing(housed.image)
+    names = tuple(one if one.opens is None else one._replace(opens=placed(one.opens)) for one in found.names)
+    return found._replace(container=container, names=names, skipped=(*found.skipped, *skipped))
 
 
 def _viewed(one: OverlayView, image: ImageLayers) -> OverlayView:

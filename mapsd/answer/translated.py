@@ -25,12 +25,12 @@ class Means(NamedTuple):
     texts: Texts
 
 
-def translated(pid: int, wanted: Wanted, source: "Source", means: Means) -> View:
-    """Return the names by which a process opens, or would open, a file.
+def translated(pid: int, thread: int | None, wanted: Wanted, source: "Source", means: Means) -> View:
+    """Return the names by which a process, or *thread* of it, opens or would open a file.
 
     Raises ProcessGone, AccessDenied, NoHost, ParseError.
     """
-    seen = source(pid, None)
+    seen = source(pid, thread)
     try:
         return _translated(seen, wanted, means)
     finally:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from mapsd.model.containers import Containers, Running
 
 EVERY = ("lookup", "fds", "record")  # what these take after a process may be another; of a container they take all
-FIRST = ("layers", "which", "explain", "extract")
+FIRST = ("layers", "which", "explain", "extract", "translate")
+_NEED_NONE = ("translate",)  # of these a single operand is no process
 EXPLICIT = "container:"
 _LONGEST = 255
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
@@ -33,7 +34,10 @@ def has_containers(command: str, operands: list[str]) -> bool:
 
 
 def _processes(command: str, operands: list[str]) -> list[str]:
-    return operands if command in EVERY else operands[:1] if command in FIRST else []
+    if command in EVERY:
+        return operands
+    lone = command in _NEED_NONE and len(operands) < 2
+    return operands[:1] if command in FIRST and not lone else []
 
 
 def numbered(command: str, asked: Asked, containers: "Callable[[], Containers]") -> Asked:

@@ -41,6 +41,8 @@ def _ask(name: str, session: RecordedSession, asked: Asked) -> tuple[object, ...
         return (lambda pid, _: (session.lookup(pid), mapsd.explain),)
     if name == "fds":
         return (lambda pid: session.fds(pid, contained=contained),)
+    if name == "translate":
+        return (lambda wanted, pid, thread: session.translate(wanted, pid, thread=thread, contained=True),)
     if name in _OF_LAYERS:
         return (partial(getattr(session, name), contained=True),)
     return (getattr(session, name),)

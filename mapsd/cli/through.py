@@ -51,6 +51,8 @@ def _ask(name: str, asked: Asked, session: RemoteSession) -> tuple[object, ...]:
         return (lambda pid: session.fds(pid, contained=contained),)
     if name in _OF_LAYERS:
         return (partial(getattr(session, name), contained=True),)
+    if name == "translate":
+        return (lambda wanted, pid, thread: session.translate(wanted, pid, thread, contained=True),)
     return (getattr(session, name),)
 
 

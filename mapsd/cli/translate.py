@@ -3,7 +3,7 @@
 import os
 
 import mapsd
-from mapsd.cli.arguments import pid, quoted
+from mapsd.cli.arguments import pid, quoted, tid
 from mapsd.cli.asking import counted
 from mapsd.cli.command import FROM, JSON, MACHINE, NO_DAEMON, Asked, Command, Option, machine
 from mapsd.cli.output import FOUND, NOTHING, complain
@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from mapsd.model.translated import Translation, Wanted
 
 COMMAND = Command(
-    "translate", "[PID|self] PATH|DEVICE:INODE|DEVICE INODE",
+    "translate", "[PID|CONTAINER|self] PATH|DEVICE:INODE|DEVICE INODE",
     "The names by which processes open a file that was named otherwise: by perf, BPF programs, audit logs or kernels "
     "that print paths inside layers. PATH is a file's path on the host, in a layer's directory or any other; with "
     "--inside it is the end of one: every layer that has it is a candidate. DEVICE is MAJOR:MINOR as maps, audit logs "
     "and /proc/locks print it, in hexadecimal with at least two digits each (fe:00), or as mountinfo and stat(1) do, "
     "in decimal without leading zeros (254:0); one that may be either is refused without --hex or --decimal.\n\n"
     "One process stands for all that share its mount namespace and its root: 4242+3 are four. Without a PID all that "
-    "can be seen are asked. For each name WHAT says: visible (it opens this very file), metadata (it has the file's "
+    "can be seen are asked, of a container its first process. CONTAINER, IMAGE and POD are those of the process that "
+    "was asked, `?` where that is not established; a column in which nobody has anything is left out. For each name "
+    "WHAT says: visible (it opens this very file), metadata (it has the file's "
     "owner, mode and times), hidden (it opens something else or nothing, and by what), unreachable (no mount of the "
     "process shows it), unknown (and why).",
-    (Option(("--inside",), "PATH begins at a layer's directory, or at one above it"),
+    (Option(("--thread",), "as this thread of the one process sees it, which may have a mount namespace or a root of "
+            "its own", "TID"),
+     Option(("--inside",), "PATH begins at a layer's directory, or at one above it"),
      Option(("--hex",), "DEVICE is in hexadecimal"),
      Option(("--decimal",), "DEVICE is in decimal"),
      JSON, *MACHINE, FROM),
@@ -33,7 +37,7 @@ COMMAND = Command(
      (3, "the process may not be read"), (4, "the process exited meanwhile"), NO_DAEMON,
      (70, "not answered or not written")),
     (("hex", "decimal"), ("inside", "hex"), ("inside", "decimal")))
-Ask = Callable[["Wanted", int | None], "Translation"]
+Ask = Callable[["Wanted", int | None, int | None], "Translation"]
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 _DIGITS = 8  # of a part of a device number: 32 bits
 
@@ -42,8 +46,8 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
     """Return the exit status and the lines to print; what nobody knows is said on stderr."""
     host = machine(asked)
     process, words = _process(asked.operands, host)
-    wanted = _wanted(words, asked.flags)
-    found = ask(wanted, process) if ask else mapsd.translate(wanted, process, host=host)
+    wanted, thread = _wanted(words, asked.flags), _thread(asked, process)
+    found = (ask or _asking(host))(wanted, process, thread)
     if process is None and (found.gone or found.denied):
         complain(", ".join(counted(found.gone, "exited meanwhile") + counted(found.denied, "may not be read")))
     if any(view.names for view in found.views):
@@ -52,6 +56,21 @@ def run(asked: Asked, ask: Ask | None = None) -> tuple[int, list[str]]:
     complain(f"{' '.join(map(quoted, words))}: no process that was asked has a name for it{said}")
     more = "json" in asked.flags or any(view.skipped for view in found.views)
     return NOTHING, _lines(found, asked.flags) if more else []
+
+
+def _asking(host: Host) -> Ask:
+    def ask(wanted: "Wanted", process: int | None, thread: int | None) -> "Translation":
+        with mapsd.Session("lookup", host) as session:
+            return session.translate(wanted, process, thread=thread, contained=True)
+    return ask
+
+
+def _thread(asked: Asked, process: int | None) -> int | None:
+    if "thread" not in asked.values:
+        return None
+    if process is None:
+        raise UsageError("--thread is of one process")
+    return tid(asked.values["thread"])
 
 
 def _process(operands: list[str], host: Host) -> tuple[int | None, list[str]]:

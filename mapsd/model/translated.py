@@ -3,8 +3,11 @@
 Paths are bytes. See mapsd.model for the rest.
 """
 
-from mapsd.light import NamedTuple
+from mapsd.light import TYPE_CHECKING, NamedTuple
 from mapsd.model import Backing, DeviceId, Evidence, Layer, Mount, ProcessFacts, Skipped
+
+if TYPE_CHECKING:
+    from mapsd.model.containers import Container
 
 
 class OnHost(NamedTuple):
@@ -83,7 +86,7 @@ class View(NamedTuple):
 
     *process* was asked, and stands for all *pids*. *skipped* is what could not be looked through, so that names may be
     missing; *problem* is what is wrong with the path that was asked about, empty where nothing is. *as_of* is in
-    seconds since the epoch.
+    seconds since the epoch. *container* is that of *process* where it was asked for and is known.
     """
 
     process: ProcessFacts
@@ -93,6 +96,7 @@ class View(NamedTuple):
     names: tuple[Name, ...]
     skipped: tuple[Skipped, ...] = ()
     problem: str = ""
+    container: "Container | None" = None
 
 
 class Translation(NamedTuple):

@@ -112,22 +112,30 @@ class RecordedSession:
         answer = which(pid, path, thread, self._source(which_run(path)))
         return placed.which(answer, self._told(answer.process, thread, answer.as_of)) if contained else answer
 
-    def translate(self, wanted: "Wanted", pid: int | None = None) -> "Translation":
-        """Return which of the recorded names open a file, without *pid* in every process. Raises UsageError."""
+    def translate(self, wanted: "Wanted", pid: int | None = None, *, thread: int | None = None,
+                  contained: bool = False) -> "Translation":
+        """Return which of the recorded names open a file, without *pid* in every process.
+
+        With *contained* each view has its process's container. Raises UsageError.
+        """
         from mapsd.recorder.translated import translation  # noqa: PLC0415  (other questions need none of it)
+        if pid is None and thread is not None:
+            raise UsageError("a thread is of one process")
         wanted_of = self.pids() if pid is None else [pid]
         if not wanted_of:
             raise RecordingError(self._path, 1, "no process is recorded in it")
-        return translation(wanted, [(self.lookup(one), list(self._names(one))) for one in wanted_of])
+        found = translation(wanted, [(self.lookup(one, thread), list(self._names(one, thread))) for one in wanted_of])
+        return found if not contained else found._replace(views=tuple(
+            [placed.view(one, self._told(one.process, thread, one.as_of)) for one in found.views]))
 
-    def _names(self, pid: int) -> "Iterator[Which]":
+    def _names(self, pid: int, thread: int | None) -> "Iterator[Which]":
         try:
-            paths = which_paths(self._transcript(pid, None))
+            paths = which_paths(self._transcript(pid, thread))
         except Malformed as error:
             raise RecordingError(self._path, 1, f"the name of a run of process {pid}: {error}") from error
         for path in paths:
             try:
-                yield self.which(pid, path)
+                yield self.which(pid, path, thread)
             except (ProcessGone, AccessDenied):
                 # So it was when it was recorded: that name was not answered.
                 continue

@@ -5,7 +5,7 @@ from base64 import b64encode
 from functools import partial
 from typing import Self, TypeVar
 
-from mapsd.errors import BadReply
+from mapsd.errors import BadReply, UsageError
 from mapsd.light import TYPE_CHECKING, Callable, Sequence
 from mapsd.model import ProcessAnswer
 from mapsd.remote import problems
@@ -105,16 +105,22 @@ class RemoteSession:
         from mapsd.remote.decode.named import which  # noqa: PLC0415  (as above)
         return self._of(pid, "which", (_path(path), *_CONTAINED[contained]), which, thread)
 
-    def translate(self, wanted: "Wanted", pid: int | None = None) -> "Translation":
+    def translate(self, wanted: "Wanted", pid: int | None = None, thread: int | None = None, *,
+                  contained: bool = False) -> "Translation":
         """Return by which names a process, or all that the daemon shows us, open a file that somebody else named.
 
-        Raises UsageError (a path that is not absolute); for *pid* also NotShown, ProcessGone and AccessDenied.
+        *thread* is one of the process's; *contained* asks for the container of each that was asked as well. Raises
+        UsageError (a path that is not absolute, a thread of no process); for *pid* also NotShown, ProcessGone and
+        AccessDenied.
         """
         from mapsd.remote.decode.translated import translation  # noqa: PLC0415  (as above)
+        query = [*_sought(wanted), *_CONTAINED[contained]]
         if pid is not None:
-            return self._of(pid, "translate", _sought(wanted), translation)
+            return self._of(pid, "translate", query, translation, thread)
+        if thread is not None:
+            raise UsageError("a thread is of one process")
         asked = Question("/v1/translate")
-        return self._read(asked, self._asked(asked, _sought(wanted)).body, translation)
+        return self._read(asked, self._asked(asked, query).body, translation)
 
     def doctor(self) -> "Diagnosis":
         """Return what the daemon's machine and its privileges let it establish."""

@@ -9,7 +9,7 @@ from mapsd.views.overlayjson import (
     mount_object,
     path_fields,
 )
-from mapsd.views.render import CONFIDENCE, JsonObject, moment
+from mapsd.views.render import CONFIDENCE, JsonObject, container_object, moment
 
 
 def translation_object(found: Translation) -> JsonObject:
@@ -27,8 +27,9 @@ def _asked(wanted: Wanted) -> JsonObject:
 
 def _view(one: View) -> JsonObject:
     whole = head(one.process, one.release, one.as_of, one.skipped)
-    return {"process": whole["process"], "pids": list(one.pids), "names": [_name(name) for name in one.names],
-            "skipped": whole["skipped"]}
+    container = None if one.container is None else container_object(one.container)
+    return {"process": whole["process"], "container": container, "pids": list(one.pids),
+            "names": [_name(name) for name in one.names], "skipped": whole["skipped"]}
 
 
 def _name(one: Name) -> JsonObject:

@@ -43,7 +43,9 @@ ANSWERS = {
     f"{OF_US}/translate?path=/etc/passwd": schemas.Translation,
     f"{OF_US}/translate?inside=/etc/passwd": schemas.Translation,
     f"{OF_US}/translate?device=254:0&inode=2": schemas.Translation,
+    f"{OF_US}/translate?path=/etc/passwd&container=true&thread={os.getpid()}": schemas.Translation,
     "/v1/translate?path_base64=L25vbmUv/w==": schemas.Translation,
+    "/v1/translate?path=/etc/passwd&container=true": schemas.Translation,
     "/v1/kernel": schemas.Diagnosis,
     "/v1/healthz": schemas.Health,
     "/v1/readyz": schemas.Readiness,
@@ -54,7 +56,8 @@ PROBLEMS = {
     f"{OF_US}/which?path=relative": 400, f"{OF_US}/mappings/0x1/explain": 404, f"{OF_US}/explain": 400,
     f"{OF_US}/explain?path_base64=%00": 400, "/v1/processes?cursor=none": 410, "/v1/processes?limit=0": 400,
     f"{OF_US}/translate": 400, f"{OF_US}/translate?path=x": 400, "/v1/translate?device=1:2": 400,
-    "/v1/translate?path=/&inside=/": 400, f"{OF_US}/addresses": 405, "/v1/events?pid=0": 400, "/": 404,
+    "/v1/translate?path=/&inside=/": 400,
+    "/v1/translate?path=/&thread=1": 400, f"{OF_US}/addresses": 405, "/v1/events?pid=0": 400, "/": 404,
     "/v1/events?" + "&".join(f"pid={pid}" for pid in range(1, 99)): 400}
 
 

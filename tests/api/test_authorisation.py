@@ -87,7 +87,8 @@ OF_PROCESS = {  # operation: requests, each a method, what follows the pid, head
     "which_file": [("GET", "/which?path=/etc/passwd"), ("GET", "/which?path=/nowhere"),
                    ("GET", "/which?path=/etc/passwd&container=true")],
     "translate_in_process": [("GET", "/translate?path=/etc/passwd"), ("GET", "/translate?inside=/nowhere"),
-                             ("GET", "/translate?device=0:1&inode=2")],
+                             ("GET", "/translate?device=0:1&inode=2"),
+                             ("GET", "/translate?path=/etc/passwd&container=true")],
     "locate_addresses": [("POST", "/addresses", "Content-Type: application/json", '{"addresses": ["0x1000"]}')],
 }
 OF_NONE = {"list_processes", "list_containers", "translate_everywhere", "examine_kernel", "stream_events",
@@ -276,7 +277,8 @@ def test_containers_are_listed_with_what_the_asker_may_see_of_them(asker, askers
         assert (found["containers"], found["skipped"], found["denied"]) == ([], [], 0)
 
 
-SOUGHT = ["path=/etc/passwd", "path=/not/there", "inside=/etc/passwd", "device=0:1&inode=2"]
+SOUGHT = ["path=/etc/passwd", "path=/etc/passwd&container=true", "path=/not/there", "inside=/etc/passwd",
+          "device=0:1&inode=2"]
 
 
 @pytest.mark.parametrize("asker", ASKERS)

@@ -51,7 +51,7 @@ TARGETS = {
         "inside=/&path=/": 400, "path=/&path_base64=Lw==": 400, "device=1:2": 400, "inode=2": 400,
         "device=fe:00&inode=2": 400, "device=1:2&inode=-1": 400, "device=1:2&inode=18446744073709551616": 400,
         "device=4294967296:0&inode=2": 400, "device=1:2&inode=2&path=/": 400, "device=%00&inode=2": 400, "x=1": 400,
-        "path=/etc/passwd&thread=1": 400},
+        "path=/etc/passwd&thread=1": 404, "path=/&thread=0": 400, "path=/&container=maybe": 400},
     "/v1/containers": {"%ff": 400},
     "/v1/translate": {"": 400, "path=x": 400, "pid=1&path=/": 400, "inside=/%00": 400, "limit=1&path=/": 400},
     "/v1/events": {"pid=0": 400, "pid=x": 400, "pid=%00": 400, "x=1": 400,

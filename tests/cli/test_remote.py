@@ -52,7 +52,7 @@ PRINTED = [
     "containers now", "containers --help",
     "layers PID", "layers PID --json", "which PID /bin/sh", "which PID /bin/sh --json", "which PID /nothing/at/all",
     "which PID /nothing/at/all --json", "which PID bin", "translate PID EXE", "translate PID EXE --json",
-    "translate PID 10:12 5", "translate PID bin", "translate --help", "doctor --help"]
+    "translate PID 10:12 5", "translate PID bin", "translate PID --thread PID EXE", "translate --help", "doctor --help"]
 
 
 @pytest.mark.parametrize("words", PRINTED)

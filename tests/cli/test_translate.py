@@ -12,16 +12,21 @@ from mapsd.cli import translate as command
 from mapsd.cli.arguments import parse
 from mapsd.errors import UsageError
 from mapsd.model import Backing, DeviceId, Evidence, FileFacts, Layer, LayerDir, Mount, ProcessFacts, Skipped
+from mapsd.model.containers import Container
 from mapsd.model.translated import Hider, Inside, Name, Numbered, OnHost, Translation, View, Wanted
 from mapsd.session import Session
 from mapsd.views.translationjson import translation_object
 from mapsd.views.translationtext import translation_lines
 from tests.cli.command import BOUND, CHECKOUT, MAPSD, NOBODY, child, exact, mapped, said
 from tests.cli.test_lookup import ABSENT, NAMES
+from tests.cli.test_thread import threaded
 from tests.examples import shown
 from tests.layerschemas import valid
+from tests.overlay.conftest import lab
 from tests.schema import broken
 from tests.test_imports import PACKAGES, SLOW, imported
+
+__all__ = ["lab", "threaded"]
 
 
 def run(*words: object, prefix: tuple[str, ...] | list[str] = ()) -> subprocess.CompletedProcess[bytes]:
@@ -90,11 +95,11 @@ def test_names_of_any_bytes_are_answered_exactly(tmp_path, name):
     assert run("self", path).returncode == 0
 
 
-def asked(*words: str) -> tuple[Wanted, int | None]:
+def asked(*words: str) -> tuple[Wanted, int | None, int | None]:
     found = []
 
-    def ask(wanted: Wanted, process: int | None) -> Translation:
-        found.append((wanted, process))
+    def ask(wanted: Wanted, process: int | None, thread: int | None) -> Translation:
+        found.append((wanted, process, thread))
         return Translation(wanted, "6.18", 1.0, ())
     assert command.run(parse([*words, "--json"], command.COMMAND), ask)[0] == 1
     return found[0]
@@ -113,13 +118,16 @@ MEANT = {  # words: what is asked of which process
 
 @pytest.mark.parametrize("words", MEANT)
 def test_what_is_meant(words):
-    assert asked(*words.split()) == MEANT[words]
+    assert asked(*words.split()) == (*MEANT[words], None)
+    if MEANT[words][1] is not None:
+        assert asked(*words.split(), "--thread", "9") == (*MEANT[words], 9)
 
 
 @pytest.mark.parametrize("words", [
     "10:12 5", "10:12:5", "259:12 5", "1f:3 5", "f:00 5", "--decimal fe:00 5", "fe: 5", ":00 5", "fe:00", "fe:00 x",
     "fe:00 1 2", "fe:00:", "1:2:3:4", "etc/passwd", "--inside etc", "--inside /a /b", "/a /b", "5", "self", "",
-    "123456789:0 5", "fe:00 999999999999999999999", "--hex --decimal 1:2 3", "--hex --inside /a", "\x1b[31m", "0 /etc"])
+    "123456789:0 5", "fe:00 999999999999999999999", "--hex --decimal 1:2 3", "--hex --inside /a", "\x1b[31m", "0 /etc",
+    "--thread 9 /etc", "12 --thread x /etc"])
 def test_what_is_not_understood_or_may_mean_two_things_is_refused(words):
     with pytest.raises(UsageError) as refused:
         command.run(parse(words.split(), command.COMMAND), lambda *_: pytest.fail("it was asked"))
@@ -139,6 +147,17 @@ def test_what_is_no_file_is_status_1_and_one_line(tmp_path, name, why):
     [line] = done.stderr.decode().splitlines()
     assert line.endswith(f"no process that was asked has a name for it: {why}")
     assert as_json("self", f"{tmp_path}/{name}", status=1)["views"][0]["names"] == []
+
+
+def test_a_word_before_what_is_wanted_is_a_container():
+    done = run("no-such", "/etc/passwd")
+    assert said(done) == (1, "mapsd: 'no-such': neither a PID nor a container that runs and can be seen\n")
+    assert said(run("no-such"))[0] == 2
+
+
+def test_a_thread_that_is_none_of_the_processs_is_status_1():
+    done = run("self", "--thread", ABSENT, "/etc/passwd")
+    assert (done.returncode, done.stdout) == (1, b"")
 
 
 def test_no_such_process_is_status_1():
@@ -166,6 +185,8 @@ def test_the_library_refuses_a_relative_path():
         session.translate(OnHost(b"etc"), os.getpid())
     with Session() as session, pytest.raises(UsageError):
         session.translate(Inside(b"etc"))
+    with Session() as session, pytest.raises(UsageError):
+        session.translate(OnHost(b"/etc"), thread=os.getpid())
 
 
 HOSTILE = b"\x1b[31m\n\xff\xe2\x80\xae\\"
@@ -183,9 +204,10 @@ MADE = Translation(OnHost(b"/" + HOSTILE), "6.18", 1.0, (
         SEEN, HIDDEN, HIDDEN._replace(by=Hider("mount", mount=MOUNT), opens=None, proof=""),
         HIDDEN._replace(user_path=None, by=None, opens=None, proof="", mount=None, reason="no name leads to it"),
         HIDDEN._replace(what="unknown", by=None, opens=None, proof="none", reason="why", needs=("CAP_SYS_ADMIN",)),
-        HIDDEN._replace(what="unreachable", user_path=None, by=None, opens=None, proof="", reason="outside"))),
+        HIDDEN._replace(what="unreachable", user_path=None, by=None, opens=None, proof="", reason="outside")),
+         container=Container("docker", "3f" * 32, "web", "nginx:1", pod="api", namespace="shop")),
     View(ProcessFacts(2, 2, b"two", 0, None, None, None), "6.18", 1.0, (2,), (), (
-        Skipped("1 layer of the overlay 0:50", "lost", "CAP_DAC_READ_SEARCH"),))))
+        Skipped("1 layer of the overlay 0:50", "lost", "CAP_DAC_READ_SEARCH"), Skipped("container", "doubt", "")))))
 
 
 def test_no_control_byte_of_an_answer_is_printed():
@@ -198,15 +220,48 @@ def test_no_control_byte_of_an_answer_is_printed():
 def test_the_text_says_what_each_name_is():
     first, headings, *rows = translation_lines(MADE)
     assert first.startswith("file  /")
-    assert headings.split() == ["PID", "WHAT", "CONFIDENCE", "LAYER", "USER_PATH"]
-    assert [row.split()[:4] for row in rows[:6]] == [
-        ["1+2", "visible", "proven", "lower:2?"], ["1+2", "hidden", "proven", "lower:2?"],
-        ["1+2", "hidden", "-", "lower:2?"], ["1+2", "hidden", "-", "lower:2?"],
-        ["1+2", "unknown", "unknown", "lower:2?"], ["1+2", "unreachable", "-", "lower:2?"]]
+    assert headings.split() == ["PID", "CONTAINER", "IMAGE", "POD", "WHAT", "CONFIDENCE", "LAYER", "USER_PATH"]
+    web = ["1+2", "web", "nginx:1", "shop/api"]
+    assert [row.split()[:7] for row in rows[:6]] == [[*web, *words] for words in (
+        ["visible", "proven", "lower:2?"], ["hidden", "proven", "lower:2?"], ["hidden", "-", "lower:2?"],
+        ["hidden", "-", "lower:2?"], ["unknown", "unknown", "lower:2?"], ["unreachable", "-", "lower:2?"])]
     assert "(by copied-up upper:0 " in rows[1]
     assert "(by mount 20, overlay on /" in rows[2]
     assert rows[4].endswith("(why (needs CAP_SYS_ADMIN))")
     assert rows[6:] == ["", "not searched by 2: 1 layer of the overlay 0:50: lost (needs CAP_DAC_READ_SEARCH)"]
+
+
+BARE = Container(None, reason="no engine's store or state is known that it is in")
+OF_CONTAINERS = {  # the container, what was skipped of it, its columns and what stands in them
+    "none": (None, (), [], []), "not known": (None, (Skipped("container", "why", ""),), ["CONTAINER"], ["?"]),
+    "no engine": (BARE, (), ["CONTAINER"], ["(no", "engine)"]),
+    "no name": (Container("containerd", "3f"), (Skipped("image layers", "why", ""),), ["CONTAINER"], ["3f"]),
+    "no image": (Container("lxc", "web", "web"), (), ["CONTAINER"], ["web"]),
+    "a pod": (Container("podman", "3f", "web", "app", pod="team"), (), ["CONTAINER", "IMAGE", "POD"],
+              ["web", "app", "team"])}
+
+
+@pytest.mark.parametrize("which", OF_CONTAINERS)
+def test_a_column_of_containers_in_which_nobody_has_anything_is_left_out(which):
+    container, skipped, columns, cells = OF_CONTAINERS[which]
+    view = MADE.views[0]._replace(names=(SEEN,), container=container, skipped=skipped)
+    [_, headings, row] = translation_lines(MADE._replace(views=(view,)))
+    assert headings.split() == ["PID", *columns, "WHAT", "CONFIDENCE", "LAYER", "USER_PATH"]
+    assert row.split()[:len(cells) + 2] == ["1+2", *cells, "visible"]
+    # Whose it is hides nothing: no place was left out for that.
+    hidden = view._replace(names=(), container=None)
+    assert list(translation_lines(MADE._replace(views=(hidden,)))) == []
+
+
+def test_a_thread_is_asked_for_its_own_names(threaded):
+    base, pid, thread = threaded
+    for file, leader, own in ((base / "g", "visible", "visible"), (base / "f", "visible", "hidden")):
+        seen = [{name["what"] for name in as_json(*words, file)["views"][0]["names"] if name["user_path"] == str(
+            base / "f" if file.name == "f" else base / "g")} for words in ([pid], [pid, "--thread", thread])]
+        assert seen == [{leader}, {own}]
+    [name] = [name for name in as_json(pid, "--thread", thread, base / "g")["views"][0]["names"]
+              if name["user_path"] == str(base / "f")]
+    assert name["openable_path"] == f"/proc/{pid}/task/{thread}/root{base}/f"
 
 
 FORBIDDEN = {

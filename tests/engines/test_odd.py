@@ -13,7 +13,7 @@ import pytest
 
 import mapsd
 from mapsd.model.containers import Contained, Container, Uncontained, Unidentified
-from tests.cli.command import CHECKOUT
+from tests.cli.command import CHECKOUT, MAPSD
 from tests.engines import lab
 from tests.engines.lab import BOUND, MAPPED, Engine, is_ready, text_of, until
 
@@ -70,6 +70,17 @@ def test_a_store_that_only_its_engine_sees_is_read_through_the_engine(space, ima
     space.run("umount", "-l", hidden)
 
 
+def test_a_container_is_named_where_a_file_of_its_layer_is_translated(podman):
+    one = podman.containers[0]
+    [layer] = [path for path in one.lowers if Path(f"{path}{FEW[0]}").is_file()]
+    words = ["translate", one.name, f"{layer}{FEW[0]}", "--json"]
+    done = subprocess.run([MAPSD, *words], capture_output=True, check=False, timeout=BOUND)
+    assert done.returncode == 0, done.stderr
+    [view] = json.loads(done.stdout)["views"]
+    assert (view["process"]["pid"], view["container"]["id"]) == (one.pid, one.id)
+    assert [(name["what"], name["user_path"]) for name in view["names"]] == [("visible", FEW[0])]
+
+
 def test_a_pod_of_podmans_is_named(space, images):
     with lab.podman(space, images, "pods", containers=("app",), mapped=FEW) as engine:
         base = space.base / "pods"
@@ -116,6 +127,7 @@ def test_namespaces_that_nobody_is_known_to_have_made_have_no_engine(space, root
     assert found.reason
 
 
+@pytest.mark.usefixtures("images")
 def test_a_process_that_only_hides_others_has_no_engine(space):
     with started(space, "unshare", "-pf", "--mount-proc", space.base / "mapper", space.base / "mapper") as pid:
         found = asked(pid)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import mapsd
 from mapsd.model.containers import Container, ImageLayers, Uncontained
+from mapsd.model.translated import OnHost
 from tests.engines import lab
 from tests.engines.images import LAB
 from tests.engines.lab import Engine, Running
@@ -89,6 +90,32 @@ def test_overlays_and_names_say_which_layer_of_the_image_it_is(engine: Engine):
             assert found.winner.backing.image_layer.position == one.image.at[f"/{LAB}/{name}"]
             assert found.winner.backing.image_layer.step == one.image.steps[one.image.at[f"/{LAB}/{name}"] - 1]
             assert found.descents[0].met[0].image_layer == found.winner.backing.image_layer
+
+
+def test_names_of_a_layers_file_say_whose_they_are(engine: Engine):
+    if not has_layers(engine):
+        return
+    with mapsd.Session() as session:
+        for one in engine.containers:
+            backing = next(mapping.backing for mapping in session.lookup(one.pid, contained=True).mappings
+                           if mapping.backing is not None and mapping.backing.image_layer is not None)
+            file = OnHost(backing.path or b"")
+            every = session.translate(file, contained=True)
+            [view] = [view for view in every.views if one.pid in view.pids]
+            assert view.container is not None
+            assert (view.container.id, view.container.name) == (one.id, one.name)
+            # Containers of one image have one layer: each is named beside its own names.
+            assert {view.container.id for view in every.views if view.container is not None and view.names} <= {
+                other.id for other in engine.containers}
+            [own] = session.translate(file, one.pid, contained=True).views
+            assert own.container == view.container
+            if "idmapped" in engine.name:
+                # The texts of its layers name mounts that only the container had.
+                assert own.skipped, own
+                assert not {name.what for name in own.names} & {"visible", "hidden"}
+                continue
+            [name] = [name for name in own.names if name.what == "visible"]
+            assert name.opens == backing
 
 
 def test_of_images_without_a_database_no_package_is_named(engine: Engine):

@@ -9,6 +9,7 @@ import pytest
 from mapsd.linux.live import Live
 from mapsd.model import Evidence, ProcessFacts
 from mapsd.model.containers import Container, Housed, ImageLayer, ImageLayers, Unidentified
+from mapsd.model.translated import OnHost
 from mapsd.recorder.asked import recorded
 from mapsd.recorder.session import RecordedSession
 from mapsd.recording import form
@@ -63,6 +64,12 @@ def test_lookup_fds_and_containers_say_which(target, tmp_path):
     told = json.loads(printed(path, "lookup", target, "--json").stdout)
     assert (told["container"]["engine"], told["container"]["name"]) == ("docker", "web")
     assert b"web" in printed(path, "containers").stdout
+    held = OnHost(os.fsencode(os.path.realpath(tmp_path / "held")))
+    for pid in (target, None):
+        [view] = session.translate(held, pid, contained=True).views
+        assert (view.container, [name.what for name in view.names]) == (FOUND, ["visible"])
+    assert session.translate(held).views[0].container is None
+    assert b"web" in printed(path, "translate", "web", os.path.realpath(tmp_path / "held")).stdout
 
 
 def test_a_container_is_named_where_a_process_is(target, tmp_path):

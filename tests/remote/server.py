@@ -86,9 +86,10 @@ def _answered(words: list[str], query: Query) -> Said:
                 return _json(overlayjson.which_object(session.which(int(pid), path, thread,
                                                                     contained="container" in one)))
             case ["processes", pid, "translate"]:
-                return _json(translation_object(session.translate(_sought(one), int(pid))))
+                return _json(translation_object(session.translate(
+                    _sought(one), int(pid), thread=thread, contained="container" in one)))
             case ["translate"]:
-                return _json(translation_object(session.translate(_sought(one))))
+                return _json(translation_object(session.translate(_sought(one), contained="container" in one)))
     return problem("no-route", 404)
 
 

@@ -158,7 +158,8 @@ files_names = st.lists(built(
     st.sampled_from(translated.WHATS), maybe(hiders), maybe(backings), st.sampled_from(["", *CONFIDENCE]), evidence,
     st.just("") | texts, needs.map(tuple)), max_size=3).map(tuple)
 pids = st.lists(st.integers(1, 1 << 22), min_size=1, max_size=3, unique=True).map(tuple)
-views = st.lists(built(View, processes, st.just("6.18"), st.just(1.0), pids, files_names, skipped), max_size=3)
+views = st.lists(built(View, processes, st.just("6.18"), st.just(1.0), pids, files_names, skipped,
+                       container=maybe(containers)), max_size=3)
 wanteds = built(OnHost, paths) | built(Inside, paths) | built(Numbered, devices, numbers)
 translations = built(Translation, wanteds, texts, moments, views.map(tuple))
 

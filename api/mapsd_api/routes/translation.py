@@ -3,7 +3,7 @@
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from mapsd.model import DeviceId, ProcessFacts
 from mapsd.model.translated import Inside, Numbered, OnHost, Translation, Wanted
@@ -13,13 +13,14 @@ from mapsd_api.answers.problems import Problem
 from mapsd_api.answers.responses import as_json, whole
 from mapsd_api.lookups.everywhere import everywhere
 from mapsd_api.lookups.told import told
-from mapsd_api.routes.asked import OF_PROCESS, Answering, Asker, Pid, exact_path, problems
+from mapsd_api.lookups.worker import Worker
+from mapsd_api.routes.asked import OF_PROCESS, Answering, Asker, OfContainer, OfThread, Pid, exact_path, problems
 
 router = APIRouter(tags=["translation"])
 _LARGEST = 1 << 32  # of a part of a device number
 
 
-class TranslateAsked(BaseModel):
+class TranslateAsked(OfContainer):
     """Which file is meant: by a path on the host, by one inside a layer, or by device and inode."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +51,10 @@ class TranslateAsked(BaseModel):
         return Numbered(DeviceId(*parts), self.inode)
 
 
+class OneTranslateAsked(TranslateAsked, OfThread):
+    """The same of one process, or of one of its threads."""
+
+
 Meant = Annotated[TranslateAsked, Query()]
 
 
@@ -62,15 +67,16 @@ class _OfOne(NamedTuple):
 
 @router.get("/processes/{pid}/translate", operation_id="translate_in_process", response_model=schemas.Translation,
             responses=OF_PROCESS)
-def translate_in_process(pid: Pid, asked: Meant, daemon: Answering, asker: Asker) -> Response:
+def translate_in_process(pid: Pid, asked: Annotated[OneTranslateAsked, Query()], daemon: Answering,
+                         asker: Asker) -> Response:
     """Say by which names a process opens a file, and what keeps it from it."""
     wanted, walk = asked.wanted(), asker.everything
 
-    def ask(found: Translation) -> _OfOne:
+    def ask(worker: Worker) -> _OfOne:
+        found = worker.by("auto").translate(wanted, pid, thread=asked.thread, walk=walk, contained=asked.container)
         return _OfOne(found.processes[0], found)
-    return whole(told(daemon.service, asker, "translate_in_process", pid,
-                      lambda worker: ask(worker.by("auto").translate(wanted, pid, walk=walk)),
-                      lambda one: translation_object(one.found), wanted, walk))
+    return whole(told(daemon.service, asker, "translate_in_process", pid, ask,
+                      lambda one: translation_object(one.found), wanted, walk, asked.thread, asked.container))
 
 
 @router.get("/translate", operation_id="translate_everywhere", response_model=schemas.Translation, responses=problems())
@@ -80,4 +86,5 @@ def translate_everywhere(asked: Meant, daemon: Answering, asker: Asker) -> Respo
     daemon.service.listed(asker, "translate_everywhere")
     return as_json(translation_object(everywhere(
         daemon.service, asker, "translate_everywhere", daemon.pids(),
-        lambda worker, pids: worker.by("auto").translate(wanted, among=pids, walk=walk), wanted, walk)))
+        lambda worker, pids: worker.by("auto").translate(wanted, among=pids, walk=walk, contained=asked.container),
+        wanted, walk, asked.container)))

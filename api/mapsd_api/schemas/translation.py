@@ -17,7 +17,19 @@ from mapsd_api.schemas.base import (
     exact,
     example,
 )
-from mapsd_api.schemas.parts import DIFF, LIBSSL, LOWER, ROOT, Backing, Evidence, Kernel, Mount, Skipped
+from mapsd_api.schemas.parts import (
+    DIFF,
+    DOCKER,
+    LIBSSL,
+    LOWER,
+    ROOT,
+    Backing,
+    Container,
+    Evidence,
+    Kernel,
+    Mount,
+    Skipped,
+)
 from mapsd_api.schemas.process import AS_OF, NGINX, Process
 from mapsd_api.schemas.which import FILE, HANDLE, PLACE, EntryFile, LayerPlace
 from mapsd_api.schemas.words import Confidence, HiderWhat, NameProof, NameWhat
@@ -31,7 +43,7 @@ VISIBLE = {"what": "visible", "user_path": "/usr/lib/libssl.so.3",
            "proof": "sole-candidate", "confidence": "proven", "evidence": [HANDLE], "reason": None, "needs": None}
 HIDDEN = {**VISIBLE, "what": "hidden", "openable_path": None, "hidden_by": HIDER, "backing": None, "proof": None,
           "confidence": None, "evidence": []}
-VIEW = {"process": NGINX, "pids": [4242, 4243], "names": [VISIBLE], "skipped": []}
+VIEW = {"process": NGINX, "container": DOCKER, "pids": [4242, 4243], "names": [VISIBLE], "skipped": []}
 
 
 class AskedFile(Model):
@@ -96,6 +108,8 @@ class ProcessView(Model):
     model_config = example(VIEW)
 
     process: Process = Field(description="The process that was asked")
+    container: Container | None = Field(description="The container it runs in; null where none is known, and where it "
+                                                    "was not asked for")
     pids: list[Positive] = Field(min_length=1, description="All that have its mount namespace and root and may be "
                                                            "seen, itself included")
     names: list[FileName] = Field(description="Its names, and those that would be its")

@@ -3,6 +3,7 @@
 from mapsd.model import Layer
 from mapsd.model.translated import Hider, Inside, Name, Numbered, OnHost, Translation, View, Wanted
 from mapsd.remote.decode import parts
+from mapsd.remote.decode.containers import container
 from mapsd.remote.decode.fields import Fields
 from mapsd.remote.decode.mappings import proof
 from mapsd.remote.decode.named import layer
@@ -31,7 +32,7 @@ def _view(one: Fields, release: str, as_of: float) -> View:
     if not pids:
         raise one.wrong("pids", "none")
     return View(parts.process(one.part("process")), release, as_of, pids, tuple(map(_name, one.parts("names"))),
-                parts.skipped(one))
+                parts.skipped(one), container=one.maybe(container, "container"))
 
 
 def _name(one: Fields) -> Name:

@@ -54,7 +54,7 @@ end
 
 complete -c mapsd -f
 
-set -g __mapsd_valued ' --socket' ' --url' ' --token-file' ' --ca-file' ' --cert-file' ' --key-file' 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'lookup --from' 'explain --proof' 'explain --procfs' 'explain --host-root' 'explain --from' 'fds --proof' 'fds --procfs' 'fds --host-root' 'fds --from' 'layers --procfs' 'layers --host-root' 'layers --from' 'layers --root' 'containers --procfs' 'containers --host-root' 'containers --from' 'containers --root' 'images --root' 'which --procfs' 'which --host-root' 'which --from' 'which --root' 'translate --procfs' 'translate --host-root' 'translate --from' 'record -o' 'record --output' 'record --thread' 'record --procfs' 'record --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root' 'doctor --from'
+set -g __mapsd_valued ' --socket' ' --url' ' --token-file' ' --ca-file' ' --cert-file' ' --key-file' 'lookup --thread' 'lookup --state' 'lookup -o' 'lookup --output' 'lookup --format' 'lookup --proof' 'lookup --procfs' 'lookup --host-root' 'lookup --from' 'explain --proof' 'explain --procfs' 'explain --host-root' 'explain --from' 'fds --proof' 'fds --procfs' 'fds --host-root' 'fds --from' 'layers --procfs' 'layers --host-root' 'layers --from' 'layers --root' 'containers --procfs' 'containers --host-root' 'containers --from' 'containers --root' 'images --root' 'which --procfs' 'which --host-root' 'which --from' 'which --root' 'translate --thread' 'translate --procfs' 'translate --host-root' 'translate --from' 'record -o' 'record --output' 'record --thread' 'record --procfs' 'record --host-root' 'extract -o' 'extract --output' 'extract --fault' 'extract --max-size' 'serve --config' 'serve --socket' 'serve --socket-mode' 'serve --socket-group' 'serve --group' 'serve --listen' 'serve --token-file' 'serve --token-user' 'serve --allowed-hosts' 'serve --allowed-origins' 'serve --tls-certificate' 'serve --tls-key' 'serve --tls-client-ca' 'serve --procfs' 'serve --host-root' 'serve --lookups' 'serve --waiting' 'serve --connections' 'serve --body-limit' 'serve --page-size' 'serve --watch-interval' 'serve --drain' 'serve --audit' 'doctor --procfs' 'doctor --host-root' 'doctor --from'
 complete -c mapsd -n '__mapsd_at ""' -l version -d 'the version'
 complete -c mapsd -n '__mapsd_at ""' -l socket -r -F -d 'ask the daemon at this Unix socket: lookup, explain, fds, layers, which, translate, containers, doctor'
 complete -c mapsd -n '__mapsd_at ""' -l url -x -d 'the same by http://HOST:PORT or https://HOST:PORT'
@@ -147,6 +147,7 @@ complete -c mapsd -n '__mapsd_at "which" -eq 0' -k -a 'self (__mapsd_processes)'
 complete -c mapsd -n '__mapsd_at "which" -eq 1' -k -F -d 'PATH'
 
 complete -c mapsd -n '__mapsd_at ""' -a translate -d 'by which names a file of a layer, or a device and inode, is opened'
+complete -c mapsd -n '__mapsd_at "translate"' -l thread -x -d 'as this thread of the one process sees it, which may have a mount namespace or a root of its own'
 complete -c mapsd -n '__mapsd_at "translate"' -l inside -d 'PATH begins at a layer\'s directory, or at one above it'
 complete -c mapsd -n '__mapsd_at "translate"' -l hex -d 'DEVICE is in hexadecimal'
 complete -c mapsd -n '__mapsd_at "translate"' -l decimal -d 'DEVICE is in decimal'
@@ -155,7 +156,7 @@ complete -c mapsd -n '__mapsd_at "translate"' -l procfs -x -d 'the processes of 
 complete -c mapsd -n '__mapsd_at "translate"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
 complete -c mapsd -n '__mapsd_at "translate"' -l from -r -F -d 'answer from this recording (mapsd record) instead of the machine'
 complete -c mapsd -n '__mapsd_at "translate"' -s h -l help -d 'this text'
-complete -c mapsd -n '__mapsd_at "translate" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|self'
+complete -c mapsd -n '__mapsd_at "translate" -eq 0' -k -a 'self (__mapsd_processes)' -d 'PID|CONTAINER|self'
 complete -c mapsd -n '__mapsd_at "translate" -eq 1' -k -F -d 'PATH|DEVICE:INODE|DEVICE'
 
 complete -c mapsd -n '__mapsd_at ""' -a record -d 'all that answers about processes are made from, as a file'
