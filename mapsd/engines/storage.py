@@ -11,14 +11,11 @@ containers-storage.conf(5)).
 
 from mapsd.engines.documents import Fields, Unread, document, is_digest, is_name
 from mapsd.engines.image import Kept
-from mapsd.engines.libpod import pod_of
+from mapsd.engines.libpod import Pods
 from mapsd.engines.place import Doubts, Place, directory_of
 from mapsd.engines.storageimages import Store, chain, described, records, records_of
-from mapsd.light import TYPE_CHECKING, Iterator, Sequence
+from mapsd.light import Iterator, Sequence
 from mapsd.model.containers import Container, ImageLayers, Unidentified
-
-if TYPE_CHECKING:
-    from mapsd.sources import Tree
 
 
 def container(stores: Sequence[Store], place: Place) -> Container:
@@ -33,10 +30,10 @@ def container_called(identity: str, stores: Sequence[Store], place: Place) -> Co
 
 def containers(stores: Sequence[Store], driver: str) -> Iterator[Container | Unidentified]:
     """Yield the containers of the first store, or why one of them is not known. Raises Unread."""
-    listed = records(stores[0].tree, f"{driver}-containers", "containers")
+    listed, pods = records(stores[0].tree, f"{driver}-containers", "containers"), Pods(stores[0].tree)
     for one in listed:
         if is_name(one.raw("id")) and is_name(one.raw("layer")):
-            yield _described(one, listed, stores, Place("storage", stores[0].path, driver, one.raw("layer")))
+            yield _described(one, listed, stores, Place("storage", stores[0].path, driver, one.raw("layer")), pods)
         else:
             yield Unidentified(f"{driver}-containers: a container's name has a form that nobody knows")
 
@@ -53,10 +50,11 @@ def _only(field: str, wanted: str, stores: Sequence[Store], place: Place) -> Con
     if len(found) != 1 or not is_name(found[0].raw("id")):
         raise Unread(f"{place.driver}-containers/containers.json".encode(),
                      f"{len(found) or 'no'} containers have the {field} {wanted}")
-    return _described(found[0], listed, stores, place._replace(key=found[0].raw("layer")))
+    own = place._replace(key=found[0].raw("layer"))
+    return _described(found[0], listed, stores, own, Pods(stores[0].tree))
 
 
-def _described(found: Fields, listed: list[Fields], stores: Sequence[Store], place: Place) -> Container:
+def _described(found: Fields, listed: list[Fields], stores: Sequence[Store], place: Place, pods: Pods) -> Container:
     doubts, where = Doubts(), f"{place.driver}-containers/containers.json".encode()
     metadata = doubts.tried(_metadata, found, where) or Fields({}, where)
     engine = _engine(found, metadata)
@@ -65,7 +63,7 @@ def _described(found: Fields, listed: list[Fields], stores: Sequence[Store], pla
                      store=place.store, driver=place.driver, key=place.key,
                      others=tuple(store.path for store in stores[1:]))
     made = made._replace(name=doubts.tried(_name, engine, metadata, names, where))
-    made = _with_pod(made, metadata, listed, stores[0].tree, doubts)
+    made = _with_pod(made, metadata, listed, pods, doubts)
     made = _with_image(made, found.raw("image"), stores, doubts)
     return made._replace(reason=doubts.reason)
 
@@ -90,9 +88,9 @@ def _name(engine: str | None, metadata: Fields, names: list[str], where: bytes) 
     return Fields({"names": names[0]}, where).text("names") if names else None
 
 
-def _with_pod(made: Container, metadata: Fields, listed: list[Fields], tree: "Tree", doubts: Doubts) -> Container:
+def _with_pod(made: Container, metadata: Fields, listed: list[Fields], pods: Pods, doubts: Doubts) -> Container:
     if made.engine == "podman":
-        return made._replace(pod=doubts.tried(pod_of, tree, made.id or ""))
+        return made._replace(pod=doubts.tried(pods.of, made.id or ""))
     if made.engine != "cri-o":
         return made
     # Kubernetes' names are those of the pod's own container, which has the pod's id.

@@ -16,7 +16,6 @@ SQLITE, NDB, BDB = b"rpmdb.sqlite", b"Packages.db", b"Packages"
 WAL, JOURNAL = SQLITE + b"-wal", SQLITE + b"-journal"
 WATCHED = tuple(home + b"/" + name for home in HOMES for name in (SQLITE, WAL, JOURNAL, NDB, BDB))
 DATA, LOG = 128 << 20, 16 << 20  # bytes of a database, and of what is not in it yet
-_HOT = bytes.fromhex("d9d505f920a163d7")  # how a journal begins that must be rolled back
 
 
 def headers(tree: "Tree", directories: Directories) -> Iterator[bytes] | Absent | Refused:
@@ -61,7 +60,7 @@ def _sqlite(tree: "Tree", path: bytes, data: bytes) -> Iterator[bytes] | Refused
         return journal
     if isinstance(log, Refused):
         return log
-    if isinstance(journal, bytes) and journal.startswith(_HOT):
+    if isinstance(journal, bytes) and journal.startswith(sqlite.HOT):
         return refused(path, Refused("a transaction was not finished, and is not rolled back yet"))
     return _rows(data, log if isinstance(log, bytes) else b"")
 

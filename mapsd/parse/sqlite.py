@@ -11,6 +11,7 @@ from mapsd.errors import ParseError
 from mapsd.light import Callable, Iterator
 
 MAGIC = b"SQLite format 3\0"
+HOT = bytes.fromhex("d9d505f920a163d7")  # how a journal begins that must be rolled back
 _LEAF, _INTERIOR = 13, 5
 _DEPTH = 40
 _UTF8 = 1
