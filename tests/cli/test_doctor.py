@@ -1,5 +1,6 @@
 """`mapsd doctor`: what it finds is so, whoever asks, and nothing of it is left behind."""
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from jsonschema_rs import Draft202012Validator
 
 from mapsd.cli import doctor as command
 from mapsd.cli.arguments import parse
-from mapsd.linux import capabilities, doctor, shows, trials
+from mapsd.linux import capabilities, doctor, numbers, shows, trials
 from mapsd.linux.capabilities import NUMBERS, Capabilities
 from mapsd.linux.doctor import Diagnosis, Finding
 from mapsd.linux.trials import Asked
@@ -22,6 +23,7 @@ from tests.cli.command import BOUND, CHECKOUT, MAPSD, NOBODY, until
 from tests.conftest import missing
 from tests.overlay.capabilities import LACKING, drop
 from tests.overlay.child import told
+from tests.seccomp import Forbidden, forbid
 
 SCHEMA = Draft202012Validator(json.loads((CHECKOUT / "docs/schema/doctor.json").read_text()))
 INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO, include/linux/proc_ns.h
@@ -87,7 +89,7 @@ def test_whoever_may_do_everything_is_told_what_the_kernel_has():
     assert (seen["kernel-inode"], seen["page-frame"], seen["lookup"]) == (not overlay_inode, True, True)
     assert (seen["build-id"], seen["file-handles"]) == (kernel >= (6, 11), kernel >= (6, 6))
     assert (seen["map-files"], seen["processes"], seen["layers"], seen["shows"]) == (True,) * 4
-    assert seen["bpf"] or not os.path.exists("/sys/kernel/btf/vmlinux") or kernel < (6, 1)
+    assert seen["bpf"] or not os.path.exists("/sys/kernel/btf/vmlinux") or kernel < (6, 7)
 
 
 @pytest.mark.usefixtures("privileged")
@@ -108,6 +110,16 @@ def test_whoever_lacks_capabilities_is_told_which_and_what_for(lacking):
     for row in (*answer["proofs"], *answer["findings"]):
         assert set(row["needs"] or ()) <= gone
         assert all(name in row["advice"] for name in row["needs"] or ())
+
+
+@pytest.mark.usefixtures("privileged")
+def test_a_kernel_whose_iterator_tells_no_layer_is_told_which_one_does():
+    if "[confidentiality]" in trials.text(trials.LOCKDOWN) or not os.path.exists(trials.BTF):
+        missing("root", "needs BTF, and no lockdown=confidentiality")
+    answer = told(lambda: forbid(Forbidden(numbers.of("bpf"), errno.ENOSYS)) or here())
+    # Linux 6.1 to 6.6 have the iterator: the layer's path is beside the user's since v6.7 (def3ae83da02).
+    assert (one(answer, "bpf")["works"], one(answer, "bpf")["needs"]) == (False, None)
+    assert one(answer, "bpf")["advice"] == "Linux 6.7 or later; see the reason"
 
 
 @pytest.mark.usefixtures("root")
