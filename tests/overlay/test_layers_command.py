@@ -12,11 +12,11 @@ from tests.overlay.capabilities import LACKING, drop
 from tests.overlay.child import told
 from tests.overlay.files import identity
 from tests.overlay.inside import within
+from tests.overlay.laid import writable
 from tests.overlay.scenes import Layer, Scene, gone
 from tests.overlay.test_layer_names import mounted_from
 from tests.overlay.test_layers import MOTIONS
 from tests.overlay.test_nested import Nested
-from tests.overlay.test_which import writable
 from tests.overlay.truth import exact
 
 

@@ -13,17 +13,15 @@ from mapsd.model import DeviceId
 from mapsd.model.translated import Inside, Numbered, OnHost
 from mapsd.recorder.session import RecordedSession
 from mapsd.recorder.written import record
-from tests.overlay import kernel, older
+from tests.overlay import older
 from tests.overlay.battery import rootless
 from tests.overlay.capabilities import LACKING, drop
 from tests.overlay.child import told as told_by
 from tests.overlay.files import device, fill
-from tests.overlay.scenes import Scene, gone
-from tests.overlay.target import PAGE
-from tests.overlay.test_data_only import mark
+from tests.overlay.laid import HIDING, bind, cover, data_only, hide, live, reachable, rename, writable
+from tests.overlay.scenes import Scene
 from tests.overlay.test_layer_names import mounted_from
 from tests.overlay.test_nested import Nested
-from tests.overlay.test_which import lay, live, writable
 from tests.overlay.translating import Truth, asked, names, regular, told, visible, wrong
 
 
@@ -79,10 +77,7 @@ def test_what_hides_a_file_is_said(lab, mapper):
 @pytest.mark.parametrize("new", ["two", "sub/two"])
 def test_a_directory_that_was_renamed_is_followed_backwards(lab, mapper, new):
     with writable(f"translate, redirect {new}", lab, mapper) as scene:
-        (scene.layers[1].path / "sub").mkdir()
-        scene.mount(",redirect_dir=on")
-        (scene.merged / "dir").rename(scene.merged / new)
-        (scene.merged / new / "changed").write_bytes(b"written to")
+        rename(scene, new)
         scene.start()
         assert wrong(Truth(scene.target.pid, every(scene), str(scene.base))) == []
         assert way(scene, 0, "dir/both") == [f"{new}/both visible"]
@@ -92,24 +87,13 @@ def test_a_directory_that_was_renamed_is_followed_backwards(lab, mapper, new):
         assert way(scene, 0, "dir/both") == [f"{new}/both visible"]
 
 
-@pytest.mark.parametrize("how", ["opaque", "xattr whiteouts", "whiteouts", "a link"])
+@pytest.mark.parametrize("how", [*HIDING, "a link"])
 def test_what_a_lower_layer_hides_is_said(lab, mapper, how):
     with Scene(f"translate, {how} in a lower", lab, mapper) as scene:
-        hiding, hidden = scene.lower(scene.base / "l1"), scene.lower(scene.base / "l2")
-        scene.upper(scene.base / "u")
-        lay(scene)
-        scene.fill(hidden, "dir/below")
-        if how == "opaque":
-            mark(hiding.path / "dir", opaque=b"y")
-        elif how == "whiteouts":
-            os.mknod(hiding.path / "dir/below", 0o20000)
-        elif how == "a link":
+        hiding = hide(scene, how)
+        if how == "a link":
             shutil.rmtree(hiding.path / "dir")
             (hiding.path / "dir").symlink_to("tree")
-        else:
-            (hiding.path / "dir/below").write_bytes(b"")
-            mark(hiding.path / "dir", opaque=b"x")
-            mark(hiding.path / "dir/below", whiteout=b"y")
         scene.mount()
         scene.start()
         assert wrong(Truth(scene.target.pid, every(scene), str(scene.base))) == []
@@ -120,17 +104,7 @@ def test_what_a_lower_layer_hides_is_said(lab, mapper, how):
 @pytest.mark.parametrize("options", [",redirect_dir=on,metacopy=on", ""])
 def test_every_name_of_an_object_of_a_data_only_layer_is_found(lab, mapper, options):
     with Scene(f"translate, data-only{options}", lab, mapper) as scene:
-        ground = scene.stack.enter_context(kernel.filesystem("ext4", scene.base / "ground"))
-        top = scene.lower(ground / "l1")
-        first, second = (scene.lower(ground / name, "data") for name in ("d1", "d2"))
-        scene.upper(ground / "u")
-        scene.fill(first, "objects/aa")
-        scene.fill(second, "objects/aa", "objects/bb")
-        (top.path / "deep").mkdir()
-        for name, data in {"one": b"/objects/aa", "deep/same": b"/objects/aa", "two": b"/objects/bb"}.items():
-            (top.path / name).write_bytes(b"")
-            os.truncate(top.path / name, 2 * PAGE)
-            mark(top.path / name, metacopy=b"", redirect=data)
+        first = data_only(scene, {"one": b"/objects/aa", "deep/same": b"/objects/aa", "two": b"/objects/bb"})
         scene.mount(options)
         scene.start()
         assert {one.user_path for one in names(scene.target.pid, OnHost(os.fsencode(first.path / "objects/aa")))
@@ -184,10 +158,7 @@ def test_a_root_below_the_overlays_and_a_bind_of_a_part_of_it(lab, mapper):
         scene.start()
         live(scene)
         pid, layer = scene.target.pid, scene.layers[0].path
-        bound = scene.base / "bound"
-        bound.mkdir()
-        scene.target.ask("bind", scene.merged / "dir", bound)
-        scene.stack.callback(gone, bound)
+        bound = bind(scene)
         assert visible(pid, OnHost(os.fsencode(layer / "dir/both"))) >= {f"{scene.merged}/dir/both", f"{bound}/both"}
         scene.target.ask("chroot", scene.merged / "dir")
         assert told(names(pid, OnHost(os.fsencode(layer / "dir/both")))) == ["/both visible"]
@@ -200,8 +171,7 @@ def test_a_mount_that_covers_a_name_hides_what_lies_below_it(lab, mapper):
     with writable("translate, covered", lab, mapper) as scene:
         scene.mount()
         scene.start()
-        scene.target.ask("bind", scene.merged / "late", scene.merged / "both")
-        scene.stack.callback(gone, scene.merged / "both")
+        cover(scene)
         assert way(scene, 0, "both") == ["both hidden by mount"]
         assert sorted(way(scene, 0, "late")) == ["both visible", "late visible"]
 
@@ -297,13 +267,7 @@ def test_without_the_attributes_nothing_is_called_hidden_that_may_have_another_n
 
 
 def test_an_overlay_in_a_user_namespace(lab, mapper):
-    with (kernel.mounted(lab, Path("/mnt"), None, kernel.MS_BIND),
-          Scene("translate, userxattr", Path("/mnt"), Path("/mnt") / mapper.name) as scene):
-        ground = scene.stack.enter_context(kernel.filesystem("tmpfs", scene.base / "ground"))
-        scene.lower(ground / "l1")
-        scene.lower(ground / "l2")
-        scene.upper(ground / "u")
-        lay(scene)
+    with reachable("translate, userxattr", lab, mapper, "tmpfs") as scene:
         rootless(scene)
         truth = Truth(scene.target.pid, every(scene), str(scene.base))
         assert wrong(truth, weak=True) == []

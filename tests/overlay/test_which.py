@@ -1,9 +1,7 @@
 """`mapsd which` on real overlays: the named file is the one that the kernel opens, and what hides what is so."""
 
 import os
-import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -12,54 +10,15 @@ from tests.overlay import kernel
 from tests.overlay.battery import rootless
 from tests.overlay.capabilities import LACKING
 from tests.overlay.child import told
-from tests.overlay.files import fill
 from tests.overlay.inside import within
+from tests.overlay.laid import BOTH, HIDING, bind, cover, data_only, hide, live, reachable, rename, writable
 from tests.overlay.named import answers, check, told_as, way
-from tests.overlay.scenes import Scene, gone
-from tests.overlay.target import PAGE
-from tests.overlay.test_data_only import mark
+from tests.overlay.scenes import Scene
 from tests.overlay.test_layer_names import mounted_from
 from tests.overlay.test_nested import Nested
 
-BOTH = ("both", "dir/both", "dir/changed", "gone", "tree/a", "tree/sub/b", "anew/x", "renamed", "late")
 NAMES = ("", *BOTH, "dir", "only1", "only2", "tree", "tree/sub", "anew", "anew/y", "moved", "fresh", "nothing",
          "dir/nothing/at/all", "both/below")
-
-
-def lay(scene: Scene) -> None:
-    """Write files of the same names into every lower layer."""
-    for layer in scene.layers:
-        if layer.role == "lower":
-            scene.fill(layer, *BOTH, f"only{layer.index}")
-            (layer.path / "proc").mkdir()
-
-
-def live(scene: Scene) -> None:
-    """Do to the overlay what people do."""
-    with scene.reach("both").open("r+b") as file:
-        file.write(b"written to")
-    scene.reach("dir/changed").chmod(0o600)
-    scene.reach("gone").unlink()
-    shutil.rmtree(scene.reach("tree"))
-    shutil.rmtree(scene.reach("anew"))
-    scene.reach("anew").mkdir()
-    fill(scene.reach("anew/y"), "made anew")
-    scene.reach("renamed").rename(scene.reach("moved"))
-    fill(scene.reach("fresh"), "fresh")
-
-
-def writable(name: str, lab: Path, mapper: Path, kinds: tuple[str, str] = ("ext4", "ext4")) -> Scene:
-    """Give a scene of two lowers and an upper, the upper on a filesystem of its own where the kinds differ."""
-    scene = Scene(name, lab, mapper)
-    ground = scene.stack.enter_context(kernel.filesystem(kinds[0], scene.base / "ground"))
-    other = ground
-    if kinds[0] != kinds[1]:
-        other = scene.stack.enter_context(kernel.filesystem(kinds[1], scene.base / "other"))
-    for layer in ("l1", "l2"):
-        scene.lower(ground / "store" / layer)
-    scene.upper(other / "store" / "u")
-    lay(scene)
-    return scene
 
 
 @pytest.mark.parametrize("kinds", [("tmpfs", "tmpfs"), ("ext4", "ext4"), ("ext4", "tmpfs")], ids="-on-".join)
@@ -148,10 +107,7 @@ def test_where_a_file_may_be_a_metacopy_the_attributes_decide(lab, mapper):
 @pytest.mark.parametrize("rebuilt", [False, True])
 def test_redirects_of_directories_are_followed(lab, mapper, new, rebuilt):
     with writable(f"which, redirect {new}", lab, mapper) as scene:
-        (scene.layers[1].path / "sub").mkdir()
-        scene.mount(",redirect_dir=on")
-        (scene.merged / "dir").rename(scene.merged / new)
-        (scene.merged / new / "changed").write_bytes(b"written to")
+        rename(scene, new)
         if rebuilt:
             kernel.umount(scene.merged)
             scene.mount(",redirect_dir=on")
@@ -169,23 +125,11 @@ def test_redirects_of_directories_are_followed(lab, mapper, new, rebuilt):
                                           "lower:2 dir/both hidden by upper:0 dir")
 
 
-@pytest.mark.parametrize("how", ["opaque", "xattr whiteouts", "whiteouts"])
+@pytest.mark.parametrize("how", HIDING)
 @pytest.mark.parametrize("writable_too", [False, True])
 def test_what_a_lower_layer_hides_is_said(lab, mapper, how, writable_too):
     with Scene(f"which, {how} in a lower", lab, mapper) as scene:
-        hiding, hidden = scene.lower(scene.base / "l1"), scene.lower(scene.base / "l2")
-        if writable_too:
-            scene.upper(scene.base / "u")
-        lay(scene)
-        scene.fill(hidden, "dir/below")
-        if how == "opaque":
-            mark(hiding.path / "dir", opaque=b"y")
-        elif how == "whiteouts":
-            os.mknod(hiding.path / "dir/below", 0o20000)
-        else:
-            (hiding.path / "dir/below").write_bytes(b"")
-            mark(hiding.path / "dir", opaque=b"x")
-            mark(hiding.path / "dir/below", whiteout=b"y")
+        hide(scene, how, upper=writable_too)
         scene.mount()
         scene.start()
         # Without an upper layer nothing says when it was mounted: directories that are this new may have been moved.
@@ -202,17 +146,7 @@ def test_what_a_lower_layer_hides_is_said(lab, mapper, how, writable_too):
 @pytest.mark.parametrize("writable_too", [False, True])
 def test_the_bytes_of_a_data_only_layer_are_found(lab, mapper, options, writable_too):
     with Scene(f"which, data-only{options}", lab, mapper) as scene:
-        ground = scene.stack.enter_context(kernel.filesystem("ext4", scene.base / "ground"))
-        top = scene.lower(ground / "l1")
-        first, second = (scene.lower(ground / name, "data") for name in ("d1", "d2"))
-        if writable_too:
-            scene.upper(ground / "u")
-        scene.fill(first, "objects/aa")
-        scene.fill(second, "objects/aa", "objects/bb")
-        for name, data in {"one": b"/objects/aa", "two": b"/objects/bb"}.items():
-            (top.path / name).write_bytes(b"")
-            os.truncate(top.path / name, 2 * PAGE)
-            mark(top.path / name, metacopy=b"", redirect=data)
+        data_only(scene, {"one": b"/objects/aa", "two": b"/objects/bb"}, upper=writable_too)
         scene.mount(options)
         scene.start()
         check(scene, ("one", "two", "objects/aa", ""), weak=not writable_too)
@@ -263,13 +197,7 @@ def test_seventy_layers_are_told_apart(lab, mapper):
 
 @pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
 def test_an_overlay_in_a_user_namespace(lab, mapper, kind):
-    with (kernel.mounted(lab, Path("/mnt"), None, kernel.MS_BIND),
-          Scene("which, userxattr", Path("/mnt"), Path("/mnt") / mapper.name) as scene):
-        ground = scene.stack.enter_context(kernel.filesystem(kind, scene.base / "ground"))
-        scene.lower(ground / "l1")
-        scene.lower(ground / "l2")
-        scene.upper(ground / "u")
-        lay(scene)
+    with reachable("which, userxattr", lab, mapper, kind) as scene:
         rootless(scene)
         within(scene.target.pid, lambda: live(scene) and None, user=True)
         check(scene, NAMES, inside=True)
@@ -295,11 +223,7 @@ def test_a_bind_of_a_directory_of_an_overlay(lab, mapper):
         scene.mount()
         scene.start()
         live(scene)
-        bound = scene.base / "bound"
-        bound.mkdir()
-        scene.target.ask("bind", scene.merged / "dir", bound)
-        scene.stack.callback(gone, bound)
-        scene.merged = bound
+        scene.merged = bind(scene)
         check(scene, ("both", "changed", "", "nothing"))
         assert way(scene, "both") == "lower:1 dir/both opens, lower:2 dir/both hidden by lower:1 dir/both"
 
@@ -308,8 +232,7 @@ def test_what_covers_a_name_is_what_it_opens(lab, mapper):
     with writable("which, covered", lab, mapper) as scene:
         scene.mount()
         scene.start()
-        scene.target.ask("bind", scene.merged / "late", scene.merged / "both")
-        scene.stack.callback(gone, scene.merged / "both")
+        cover(scene)
         check(scene, ("both",))
         assert way(scene, "both") == "lower:1 late opens, lower:2 late hidden by lower:1 late"
 
