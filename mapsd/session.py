@@ -138,7 +138,7 @@ class Session:
                 gone += 1
             except AccessDenied:
                 denied += 1
-        found = running(known, self.housed, time.time())
+        found = running(known, self.housed, time.time(), self.root)
         return found._replace(gone=found.gone + gone, denied=found.denied + denied)
 
     def housed(self, process: ProcessFacts, thread: int | None = None) -> "Housed":
@@ -173,7 +173,7 @@ class Session:
         from mapsd.answer.unsearched import Unsearched  # noqa: PLC0415  (as above)
         from mapsd.resolve.possible import Texts  # noqa: PLC0415  (as above)
         means = Means(_searching() if walk else lambda _: Unsearched(), Texts())
-        asking = translation.Asking(lambda wanted, one: translated(one, thread, wanted, self._live, means), self._root,
+        asking = translation.Asking(lambda wanted, one: translated(one, thread, wanted, self._live, means), self.root,
                                     os.uname().release, time.time())
         if pid is not None:
             found = translation.in_process(wanted, pid, asking)
@@ -188,7 +188,8 @@ class Session:
         from mapsd.answer.contained import contained  # noqa: PLC0415  (most lookups need none of it)
         return contained(found, thread, self._live)
 
-    def _root(self, pid: int) -> "Root":
+    def root(self, pid: int) -> "Root":
+        """Return what is equal for processes of one mount namespace and root. Raises ProcessGone, AccessDenied."""
         from mapsd.linux.roots import root_of  # noqa: PLC0415  (as above)
         return root_of(pid, self._live.host)
 

@@ -87,7 +87,8 @@ class _Assembly:
         """Return the application and what the daemon does with it."""
         daemon = Daemon(self._service, Roster(self._service, self._plain.pids, ours=_users_are_theirs(self._host)),
                         Listings(), self._watcher, self._metrics, Examination(partial(examined, self._host)),
-                        Fragments(self._there), self._settings.page_size, self._plain.pids, self._ready)
+                        Fragments(self._there), self._settings.page_size, self._plain.pids, self._plain.root,
+                        self._ready)
         app = CountedRequests(create_app(daemon, self._lifespan), self._metrics)
         return Application(Guard(app, lambda: self._settings, self._owner), self._reload, self._drain)
 

@@ -1,26 +1,38 @@
 """The containers that run: one process of each root is asked which container it is in."""
 
 from mapsd.errors import AccessDenied, ProcessGone
-from mapsd.light import Callable, Iterator, Sequence
+from mapsd.light import Callable, Hashable, Iterator, Sequence
 from mapsd.model import ProcessFacts
 from mapsd.model.containers import Container, Containers, Housed, Running, Unidentified
 
 Ask = Callable[[ProcessFacts], Housed]
-_Root = tuple[int | None, bytes | None]
+Root = Callable[[int], Hashable]
 
 
-def running(processes: Sequence[ProcessFacts], ask: Ask, now: float) -> Containers:
+def by_text(_: int) -> None:
+    """Tell no root from another, where nothing is known of them but their names."""
+
+
+def running(processes: Sequence[ProcessFacts], ask: Ask, now: float, root: Root = by_text) -> Containers:
     """Return the containers of processes; *ask* says which one a process is in, *now* is in seconds since the epoch.
 
+    *root* gives what is equal for processes with the same root: two of one mount namespace may have the same name.
     Those that ask() finds gone or denied are counted, and another process of their root is asked.
     """
-    roots: dict[_Root, list[ProcessFacts]] = {}
+    roots: dict[Hashable, list[ProcessFacts]] = {}
     for process in sorted(processes, key=lambda one: (one.start_time, one.pid)):
-        roots.setdefault((process.mount_namespace, process.root), []).append(process)
+        roots.setdefault((process.mount_namespace, process.root, _root(process.pid, root)), []).append(process)
     gathered = _Gathered(ask)
     for there in roots.values():
         gathered.take(there)
     return Containers(tuple(gathered.running()), tuple(gathered.unidentified), gathered.gone, gathered.denied, now)
+
+
+def _root(pid: int, root: Root) -> Hashable:
+    try:
+        return root(pid)
+    except (AccessDenied, ProcessGone):
+        return pid  # ask() says what became of it
 
 
 class _Gathered:

@@ -1,7 +1,7 @@
 """What the handlers of all routes share: what answers, who asks, and the words of a question."""
 
 from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import unquote_to_bytes
@@ -36,6 +36,7 @@ class Daemon:
     fragments: Fragments
     page_size: int
     pids: Callable[[], Sequence[int]]
+    root: Callable[[int], Hashable]
     ready: Callable[[], bool]
 
 

@@ -22,7 +22,7 @@ router = APIRouter(tags=["containers"])
 def list_containers(daemon: Answering, asker: Asker) -> Response:
     """List the containers of the processes that the asker may see, as the files of their engines tell."""
     found = running(daemon.roster.everybody(asker, "list_containers"), lambda one: _housed(daemon, asker, one),
-                    time.time())
+                    time.time(), daemon.root)
     return whole(json.dumps(as_object(found)).encode())
 
 
