@@ -41,6 +41,7 @@ FSOPEN, FSCONFIG, FSMOUNT, MOVE_MOUNT, OPEN_TREE = 430, 431, 432, 429, 428
 _SET_STRING, _SET_FD, _CREATE = 1, 5, 6
 _MOVE_EMPTY, AT_FDCWD, OPEN_TREE_CLONE, AT_RECURSIVE = 4, -100, 1, 0x8000
 RENAME_EXCHANGE = 2
+MAKE = {"ext4": ["mkfs.ext4", "-q", "-F"], "btrfs": ["mkfs.btrfs", "-q", "-f"], "xfs": ["mkfs.xfs", "-q", "-f"]}
 
 
 def _syscall(number: int, *arguments: int | bytes | None) -> int:
@@ -96,16 +97,15 @@ def loop_mounted(image: Path, target: Path, fs_type: str) -> Iterator[Path]:
 
 @contextmanager
 def filesystem(kind: str, where: Path) -> Iterator[Path]:
-    """Give an empty writable filesystem: tmpfs, ext4 or btrfs."""
+    """Give an empty writable filesystem: tmpfs, ext4, btrfs or xfs."""
     if kind == "tmpfs":
         with mounted("scene", where, "tmpfs") as path:
             yield path
         return
     image = where.with_suffix(".img")
-    make = {"ext4": ["mkfs.ext4", "-q", "-F"], "btrfs": ["mkfs.btrfs", "-q", "-f"]}[kind]
     with image.open("wb") as file:
-        file.truncate((128 if kind == "btrfs" else 32) << 20)
-    subprocess.run([*make, image], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        file.truncate({"ext4": 32, "btrfs": 128, "xfs": 320}[kind] << 20)
+    subprocess.run([*MAKE[kind], image], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with loop_mounted(image, where, kind) as path:
         yield path
 

@@ -1,5 +1,7 @@
 """The same battery on every kind of layer filesystem and every way to name layers."""
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +32,11 @@ MIXES = {
     "tmpfs under ext4": (["tmpfs:a"], "ext4:a", ""),
     "btrfs subvolumes": (["btrfs:a", "btrfs:a"], "btrfs:a", ""),
     "two btrfs under tmpfs": (["btrfs:a", "btrfs:b"], "tmpfs:a", ""),
+    "xfs": (["xfs:a", "xfs:a"], "xfs:a", ""),
+    "xfs metacopy": (["xfs:a", "xfs:a"], "xfs:a", ",metacopy=on"),
+    "xfs nfs_export": (["xfs:a", "xfs:a"], "xfs:a", ",nfs_export=on"),
+    "two xfs under ext4 xino=on": (["xfs:a", "xfs:b"], "ext4:a", ",xino=on"),
+    "read-only two xfs": (["xfs:a", "xfs:b"], None, ""),
     "squashfs": (["squashfs:a"], "tmpfs:a", ""),
     "two squashfs": (["squashfs:a", "squashfs:b"], "ext4:a", ""),
     "two squashfs xino=on": (["squashfs:a", "squashfs:b"], "tmpfs:a", ",xino=on"),
@@ -44,13 +51,16 @@ MIXES = {
 }
 IMAGES = {"squashfs": ["mksquashfs", "{0}", "{1}", "-noappend", "-quiet", "-no-progress"],
           "erofs": ["mkfs.erofs", "-x-1", "{1}", "{0}"]}
+PROGRAMS = {kind: words[0] for kind, words in (IMAGES | kernel.MAKE).items()}
 
 
 def needed(kind: str) -> None:
-    """Skip where the kernel lacks a filesystem."""
+    """Skip where the kernel lacks a filesystem, or there is no program to make one."""
     with open("/proc/filesystems", encoding="ascii") as file:
         if kind not in {line.split()[-1] for line in file}:
             missing("overlay", f"the kernel lacks {kind}")
+    if kind != "tmpfs" and shutil.which(PROGRAMS[kind], path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
+        missing("overlay", f"needs {PROGRAMS[kind]}")
 
 
 class Grounds:
