@@ -6,6 +6,7 @@ A lower layer, with those below it, has the databases as they were when the laye
 from mapsd.answer.reading import read, scene
 from mapsd.answer.roots import Roots
 from mapsd.light import TYPE_CHECKING, NamedTuple, Sequence
+from mapsd.linux.digests import digest
 from mapsd.model import Absent, Backing, FileFacts, Layer, Mount, Refused
 from mapsd.packages.databases import Databases
 from mapsd.resolve.layerfile import backing_of
@@ -17,6 +18,7 @@ from mapsd.resolve.overlays import Overlay, build
 if TYPE_CHECKING:
     from mapsd.linux.live import LiveAttempt, LiveProcess
     from mapsd.linux.tree import Files
+    from mapsd.sources import Owners
 
 TIMES = 32  # layers of whose time databases are read, of one process
 _TOO_MANY = Refused(f"the files are in more than {TIMES} layers, each with databases of its own time")
@@ -26,7 +28,7 @@ _MOVED = Refused("the layer that has the file was not found again")
 class Dated(NamedTuple):
     """The databases as of a layer; *certain* says that the layers' directories are known to be those mounted."""
 
-    databases: Databases
+    databases: "Owners"
     certain: bool
 
 
@@ -72,6 +74,26 @@ class ByTime:
         if key not in self._dated:
             self._dated[key] = self._as_of(overlay, layers) if len(self._dated) < TIMES else _TOO_MANY
         return self._dated[key]
+
+    def size(self, backing: Backing) -> int | Refused:
+        """Return a backing file's size in bytes."""
+        file = self._machine.backing_file(backing)
+        if isinstance(file, Refused):
+            return file
+        try:
+            return file.content().size
+        finally:
+            file.close()
+
+    def digest(self, backing: Backing, algorithm: str) -> bytes | Refused:
+        """Return the digest of a backing file's bytes by an algorithm that hashlib names."""
+        file = self._machine.backing_file(backing)
+        if isinstance(file, Refused):
+            return file
+        try:
+            return digest(file, algorithm)
+        finally:
+            file.close()
 
     def same(self) -> bool:
         """Return whether the databases in the root are still what they were when they were read."""

@@ -9,13 +9,17 @@ from mapsd.answer.databases import ByTime
 from mapsd.answer.roots import Roots
 from mapsd.errors import ProcessGone
 from mapsd.light import TYPE_CHECKING, Callable
-from mapsd.linux.digests import digest
-from mapsd.model import Answer, Backing, ProcessAnswer, Refused
+from mapsd.model import Answer, Backing, ProcessAnswer, Refused, Vma
 from mapsd.model.packages import Brought, Difference, Differs, NotOwned, Owned, Owner, Record, Same, Undecided
 from mapsd.packages.difference import brought
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from mapsd.linux.live import Live
+    from mapsd.sources import Databased
+
+    Through = Callable[[Databased], Databased]
 
 _ATTEMPTS = 3
 _CHANGED = Brought("unknown", reason="the mapping, its file or the package databases changed while they were asked")
@@ -32,15 +36,17 @@ class Packaging:
         """Ask about processes of a machine."""
         self._live, self._roots = live, Roots()
 
-    def packaged(self, answer: ProcessAnswer, thread: int | None, again: Callable[[], ProcessAnswer]) -> ProcessAnswer:
+    def packaged(self, answer: ProcessAnswer, thread: int | None, again: Callable[[], ProcessAnswer], *,
+                 through: "Through | None" = None) -> ProcessAnswer:
         """Return an answer with the package of each file's bytes; *again* asks for the answer once more.
 
+        The databases are asked *through* what is made of them, anew whenever the answer is.
         Raises what *again* raises, and ProcessGone, AccessDenied, NoHost, ParseError.
         """
         if not any(one.kind == "file" for one in answer.mappings):
             return answer._replace(packages=True)
         for _ in range(_ATTEMPTS):
-            found, same = self._asked(answer, thread)
+            found, same = self._asked(answer, thread, through)
             after = again()
             kept = _kept(found, after if same and after.process == answer.process else after._replace(mappings=()))
             if kept == found:
@@ -48,7 +54,8 @@ class Packaging:
             answer = after
         return kept
 
-    def _asked(self, answer: ProcessAnswer, thread: int | None) -> tuple[ProcessAnswer, bool]:
+    def _asked(self, answer: ProcessAnswer, thread: int | None,
+               through: "Through | None") -> tuple[ProcessAnswer, bool]:
         """Return an answer with packages, and whether the databases stayed what they were."""
         seen = self._live(answer.process.pid, thread)
         try:
@@ -57,14 +64,30 @@ class Packaging:
             ours = thread is None and self._live.is_beside_us(answer.process)
             by_time = ByTime(seen, self._roots, ours=ours)
             try:
-                packages = _Packages(by_time)
-                mappings = tuple(one._replace(package=packages.of(one)) if one.kind == "file" else one
-                                 for one in answer.mappings)
-                return answer._replace(mappings=mappings, packages=True), by_time.same()
+                return of_files(answer, by_time if through is None else through(by_time)), by_time.same()
             finally:
                 by_time.close()
         finally:
             seen.close()
+
+
+def of_files(answer: ProcessAnswer, databases: "Databased") -> ProcessAnswer:
+    """Return an answer with the package of each file's bytes, as databases tell it."""
+    packages = _Packages(databases)
+    return answer._replace(packages=True, mappings=tuple(
+        one._replace(package=packages.of(one)) if one.kind == "file" else one for one in answer.mappings))
+
+
+def unsettled(answer: ProcessAnswer, packaged: ProcessAnswer) -> tuple[Vma, ...]:
+    """Return which mappings of files are no longer what they were when *packaged* had settled."""
+    settled = {_of(one) for one in packaged.mappings if one.package not in {None, _CHANGED}}
+    return tuple(one.vma for one in answer.mappings if one.kind == "file" and _of(one) not in settled)
+
+
+def without(answer: ProcessAnswer, vmas: "Container[Vma]") -> ProcessAnswer:
+    """Return an answer in which nothing is said of the packages of some mappings, which did not settle."""
+    return answer._replace(mappings=tuple(
+        one._replace(package=_CHANGED) if one.vma in vmas else one for one in answer.mappings))
 
 
 def _kept(found: ProcessAnswer, after: ProcessAnswer) -> ProcessAnswer:
@@ -86,7 +109,7 @@ def _file(one: Answer) -> tuple[object, ...]:
 class _Packages:
     """The packages of files, each asked once."""
 
-    def __init__(self, by_time: ByTime) -> None:
+    def __init__(self, by_time: "Databased") -> None:
         self._by_time = by_time
         self._known: dict[tuple[object, ...], Brought] = {}
 
@@ -143,13 +166,10 @@ class _Packages:
     def _difference(self, owned: Owned, backing: Backing | None) -> tuple[Record, Difference]:
         if backing is None:
             return owned.records[0], Undecided("which file holds the bytes is not known")
-        file = self._by_time.attempt.machine.backing_file(backing)
-        if isinstance(file, Refused):
-            return owned.records[0], Undecided(f"the backing file is not read: {file.reason}")
-        try:
-            return brought(owned, file.content().size, lambda algorithm: digest(file, algorithm))
-        finally:
-            file.close()
+        size = self._by_time.size(backing)
+        if isinstance(size, Refused):
+            return owned.records[0], Undecided(f"the backing file is not read: {size.reason}")
+        return brought(owned, size, lambda algorithm: self._by_time.digest(backing, algorithm))
 
 
 def _none(owner: NotOwned) -> str | None:

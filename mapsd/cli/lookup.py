@@ -61,8 +61,6 @@ def run(asked: Asked, ask: Ask | None = None, pids: Callable[[], list[int]] = li
         raise UsageError(f"--all takes no PID: {quoted(asked.operands[0])}")
     packages = view.is_of_packages(asked)
     if ask is not None:
-        if packages:
-            raise UsageError("packages are asked of this machine only: neither a recording nor a daemon says them")
         return _run(asked, _every(pids()) if wanted is None else wanted, ask)
     with mapsd.Session(asked.values.get("proof", "auto"), host) as session:
         contained = view.is_of_containers(asked)

@@ -31,6 +31,8 @@ COMMAND = Command(
      Option(("-f", "--force"), "replace FILE where it is a regular file; links are never followed nor replaced"),
      Option(("--thread",), "as this thread of the one process sees it as well; those that have a mount namespace or a "
             "root of their own are recorded in any case", "TID"),
+     Option(("--packages",), "also the packages of the mapped files: their names and versions, and what their records "
+            "say of these files; every mapped file is read for its digest"),
      Option(("--redact",), "write the same pseudonym wherever a name is the same; user and group ids as well"),
      *MACHINE),
     ((0, "written"), (1, "no such process"), (3, "a process may not be read"), (4, "a process exited meanwhile"),
@@ -50,7 +52,8 @@ def run(asked: Asked) -> tuple[int, list[str]]:
     to = asked.values["output"]
     out = _stdout() if to == "-" else _file(os.fsencode(to), force="force" in asked.flags)
     try:
-        found = record(wanted, _names(asked.flags), host, mapsd.__version__, threads)
+        found = record(wanted, _names(asked.flags), host, mapsd.__version__, threads,
+                       packages="packages" in asked.flags)
         line = _told(to, found, _written(found, out))
         out.commit()
     finally:

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import mapsd
 from mapsd.cli.command import MACHINE, Asked
-from mapsd.cli.view import is_of_containers
+from mapsd.cli.view import is_of_containers, is_of_packages
 from mapsd.errors import UsageError
 from mapsd.recorder.session import RecordedSession
 
@@ -36,7 +36,8 @@ def _ask(name: str, session: RecordedSession, asked: Asked) -> tuple[object, ...
     """Return what a command asks by, as its run() takes it."""
     contained = is_of_containers(asked)
     if name == "lookup":
-        return (lambda pid, thread: session.lookup(pid, thread, contained=contained)), session.pids
+        packages = is_of_packages(asked)
+        return (lambda pid, thread: session.lookup(pid, thread, contained=contained, packages=packages)), session.pids
     if name == "explain":
         return (lambda pid, _: (session.lookup(pid), mapsd.explain),)
     if name == "fds":

@@ -7,7 +7,7 @@ from mapsd.cli import lookup
 from mapsd.cli.arguments import parse
 from mapsd.cli.command import MACHINE, Asked, helped
 from mapsd.cli.named import has_containers, numbered
-from mapsd.cli.view import is_of_containers
+from mapsd.cli.view import is_of_containers, is_of_packages
 from mapsd.errors import UsageError
 from mapsd.light import Callable
 from mapsd.remote import RemoteSession, UnixSocket, at_url
@@ -88,6 +88,8 @@ def _demand_elsewhere(asked: Asked) -> None:
 
 def _lookup(asked: Asked, session: RemoteSession, *, contained: bool) -> tuple[lookup.Ask, Callable[[], list[int]]]:
     """Return what asks for the mappings that are wanted, and what for every process."""
+    if is_of_packages(asked):
+        raise UsageError("packages are asked of this machine or of a recording: a daemon does not say them")
     wanted = _addresses(asked.operands)
     return lambda pid, thread: session.lookup(pid, thread, wanted.get(pid), contained=contained), session.pids
 

@@ -7,28 +7,36 @@ from mapsd.answer.name import which
 from mapsd.answer.observe import observe
 from mapsd.answer.openfiles import open_files
 from mapsd.answer.overlays import layers
+from mapsd.answer.packaged import unsettled
 from mapsd.answer.reading import Asking
 from mapsd.errors import MapsdError
-from mapsd.light import Callable, Iterator
+from mapsd.light import TYPE_CHECKING, Callable, Iterator
 from mapsd.model import PROOFS, ProcessAnswer, ProcessFacts
 from mapsd.model.containers import Housed
 from mapsd.recorder.observed import TapedProcess
+from mapsd.recorder.packages import TapedDatabases
 from mapsd.recorder.tape import Recorder
 from mapsd.recording.codec import Names
 from mapsd.recording.nouns import Housing
+from mapsd.recording.packages import UNSETTLED
 from mapsd.recording.questions import HOUSED
-from mapsd.recording.transcript import CONTAINER, LAYERS, Transcript, run_of, which_run
+from mapsd.recording.transcript import CONTAINER, LAYERS, PACKAGES, Transcript, run_of, which_run
 from mapsd.sources import Observed, Source
+
+if TYPE_CHECKING:
+    from mapsd.answer.packaged import Packaging
+    from mapsd.sources import Databased
 
 House = Callable[[ProcessFacts, int | None], Housed]  # the container of a process, or of its thread
 PATHS = 1000  # names of files that are followed for `which`
 
 
-def recorded(pid: int, live: Source, names: Names, thread: int | None = None, house: House | None = None) -> tuple[
-        Transcript, ProcessAnswer]:
+def recorded(pid: int, live: Source, names: Names, thread: int | None = None, house: House | None = None,
+             packaging: "Packaging | None" = None) -> tuple[Transcript, ProcessAnswer]:
     """Return what a process was asked and said, with *names* in place of its own, and its mappings.
 
-    As its leader or *thread* sees it. *house* tells its container, where that is asked for.
+    As its leader or *thread* sees it. *house* tells its container, *packaging* the packages of what it maps, where
+    these are asked for.
 
     Raises ProcessGone, AccessDenied, NoHost and ParseError where its mappings cannot be asked about. A later question
     that fails is written down as that.
@@ -38,10 +46,15 @@ def recorded(pid: int, live: Source, names: Names, thread: int | None = None, ho
     questions = _questions(asking, answer)
     if house is not None:
         questions = chain(questions, [(CONTAINER, partial(asking.housed, answer.process, house))])
+    if packaging is not None:
+        questions = chain(questions, [(PACKAGES, partial(asking.packages, answer, packaging))])
     for name, ask in questions:
         try:
             process = ask()
         except MapsdError:
+            if name == PACKAGES:
+                # Half of it is no answer.
+                del asking.recorder.transcript.runs[name]
             continue
         if process.start_time != answer.process.start_time:
             # The number is another process's by now.
@@ -88,6 +101,17 @@ class _Asking:
         self.recorder.begin(CONTAINER)
         self.recorder.ask(HOUSED, (), ask)
         return seen
+
+    def packages(self, answer: ProcessAnswer, packaging: "Packaging") -> ProcessFacts:
+        """Ask for the packages of the files that it maps, again where they changed meanwhile."""
+        def through(databases: "Databased") -> "Databased":
+            self.recorder.begin(PACKAGES)
+            return TapedDatabases(self.recorder, databases)
+        self.recorder.begin(PACKAGES)
+        found = packaging.packaged(answer, self._thread, lambda: observe(
+            self._pid, self._thread, Asking("auto", self._live)), through=through)
+        self.recorder.ask(UNSETTLED, (), lambda: unsettled(answer, found))
+        return found.process
 
     def _begun(self, run: str) -> Source:
         self.recorder.begin(run)

@@ -15,7 +15,7 @@ from mapsd.recorder.observed import NOBODY, TapedProcess
 from mapsd.recorder.tape import Replay
 from mapsd.recording import form, questions, transcript
 from mapsd.recording.codec import Malformed
-from mapsd.recording.transcript import CONTAINER, LAYERS, Transcript, run_of, which_paths, which_run
+from mapsd.recording.transcript import CONTAINER, LAYERS, PACKAGES, Transcript, run_of, which_paths, which_run
 from mapsd.sources import Observed, Source
 
 if TYPE_CHECKING:
@@ -66,9 +66,14 @@ class RecordedSession:
             raise RecordingError(self._path, section.first - 1, f"another section of the {section.name}")
 
     def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None, *,
-               contained: bool = False) -> ProcessAnswer:
-        """Return every mapping of a process, or those that hold *addresses*; with *contained* also its container."""
+               contained: bool = False, packages: bool = False) -> ProcessAnswer:
+        """Return every mapping of a process, or those that hold *addresses*.
+
+        With *contained* also its container, with *packages* those of the files' bytes.
+        """
         answer = observe(pid, thread, Asking(self._proof, self._source(run_of("lookup", self._proof))))
+        if packages:
+            answer = self._packaged(answer, thread)
         if contained:
             answer = placed.mappings(answer, self._told(answer.process, thread, answer.as_of))
         if addresses is None:
@@ -80,6 +85,13 @@ class RecordedSession:
         """Return what a process has open; with *contained* also its container."""
         answer = open_files(pid, thread, Asking(self._proof, self._source(run_of("fds", self._proof), needed=True)))
         return placed.files(answer, self._told(answer.process, thread, answer.as_of)) if contained else answer
+
+    def _packaged(self, answer: ProcessAnswer, thread: int | None) -> ProcessAnswer:
+        from mapsd.recorder.packages import replayed, unrecorded  # noqa: PLC0415  (most lookups need none of it)
+        pid = answer.process.pid
+        found = self._transcript(pid, thread)
+        return replayed(answer, Replay(found, PACKAGES, pid, self._path)) if PACKAGES in found.runs else (
+            unrecorded(answer))
 
     def containers(self) -> "Containers":
         """Return the containers of the recorded processes."""

@@ -35,6 +35,7 @@ class Recorder:
         """Write *names* in place of those that there are."""
         self.transcript = Transcript()
         self.path, self.words, self.options, self.text = names.path, names.words, names.options, names.text
+        self.doubt, self.digest = names.doubt, names.digest
         self._numbers: dict[LayerDir, int] = {}
         self._known: dict[tuple[str, tuple[object, ...]], Any] = {}
         self._run: Run = {}
@@ -95,6 +96,7 @@ class Replay:
         self._read: dict[tuple[str, int], Any] = {}
         names = Plain()
         self.path, self.words, self.options, self.text = names.path, names.words, names.options, names.text
+        self.doubt, self.digest = names.doubt, names.digest
 
     def directory(self, layer: LayerDir) -> int:
         """Return the number of a layer's directory."""

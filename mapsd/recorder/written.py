@@ -5,6 +5,7 @@ import time
 from contextlib import suppress
 
 from mapsd.answer.contained import housed
+from mapsd.answer.packaged import Packaging
 from mapsd.errors import MapsdError, ProcessGone
 from mapsd.light import Callable, Iterator, Mapping, NamedTuple, Sequence
 from mapsd.linux import capabilities
@@ -35,15 +36,17 @@ class Recording(NamedTuple):
 
 
 def record(pids: Sequence[int], named: Callable[[Sequence[int]], Names] | None = None, host: Host = HERE,
-           version: str = "", threads: Mapping[int, Sequence[int]] = _NONE) -> Recording:
+           version: str = "", threads: Mapping[int, Sequence[int]] = _NONE, *, packages: bool = False) -> Recording:
     """Return a recording of processes of a machine, as their leaders and those threads see them that see otherwise.
 
     And as *threads* of each process do. *named* gives the names that are written in place of their own, and is told the
-    numbers of processes and threads. *version* is that of the program that records, for whoever reads it.
+    numbers of processes and threads. *version* is that of the program that records, for whoever reads it. With
+    *packages* those of the files' bytes are recorded as well.
 
     Raises what a lookup of any of them raises: ProcessGone, AccessDenied, NoHost, ParseError.
     """
     live, pids = Live(host), list(dict.fromkeys(pids))
+    packaging = Packaging(live) if packages else None
     others = {pid: apart(pid, host)[:THREADS] for pid in pids}
     numbers = [*pids, *(thread for several in (others, threads) for few in several.values() for thread in few)]
     names = named(numbers) if named else Plain()
@@ -51,14 +54,14 @@ def record(pids: Sequence[int], named: Callable[[Sequence[int]], Names] | None =
     def house(process: ProcessFacts, thread: int | None) -> Housed:
         return housed(process, thread, live, time.time())
     try:
-        found = {f"{PROCESS}{pid}": recorded(pid, live, names, None, house) for pid in sorted(pids)}
-        seen = {(pid, thread): recorded(pid, live, names, thread, house)
+        found = {f"{PROCESS}{pid}": recorded(pid, live, names, None, house, packaging) for pid in sorted(pids)}
+        seen = {(pid, thread): recorded(pid, live, names, thread, house, packaging)
                 for pid, few in threads.items() for thread in few if thread != pid}
         for pid, thread in [(pid, thread) for pid, few in others.items() for thread in few]:
             if (pid, thread) not in seen:
                 # It may have ended since.
                 with suppress(ProcessGone):
-                    seen[pid, thread] = recorded(pid, live, names, thread, house)
+                    seen[pid, thread] = recorded(pid, live, names, thread, house, packaging)
     finally:
         live.iterator.close()
     mappings = sum(len(answer.mappings) for _, answer in found.values())

@@ -31,6 +31,12 @@ class Names(Protocol):
     def text(self, name: str, text: bytes) -> bytes:
         """Return what is written for the text of maps, mountinfo or another file of /proc."""
 
+    def doubt(self, text: str) -> str:
+        """Return what is written for a sentence in which a name may be any word."""
+
+    def digest(self, value: bytes) -> bytes:
+        """Return what is written for a digest of a file, of the same length, or empty where it has no such."""
+
 
 class Pen(Names, Protocol):
     """How names are written down in one transcript."""

@@ -7,6 +7,7 @@ stays: the names in STORES, `work`, `index`, the root of /proc/PID, and the numb
 """
 
 import re
+from itertools import pairwise
 
 from mapsd.light import Iterator, Sequence
 from mapsd.parse import overlay_options
@@ -26,6 +27,8 @@ _BEFORE = re.compile(rb"/memfd:|/SYSV[0-9a-f]{8}|\[anon_shmem:|\[anon:?")
 _LINE = re.compile(rb"((?:\S+ ){4}\S+ +)(.*)", re.DOTALL)
 _IN_WORDS = re.compile(r"(?<!\S)/\S*|b'[^']*'|b\"[^\"]*\"")
 _FLAGS = re.compile(rb"[a-z_]+(?:=(?:on|off|auto|follow|nofollow|null|strict|relaxed|require|verify|volatile))?")
+_LEFT_OUT = "the reason may have names and is left out"
+_LENGTHS = (16, 20, 28, 32, 48, 64)  # of digests, in bytes; some records have the first 20 bytes of one of 32
 _LAYERS = (b"lowerdir", b"lowerdir+", b"datadir+", b"upperdir", b"workdir")
 
 
@@ -37,6 +40,7 @@ class Pseudonyms:
         self._kept = _KEPT | {b"%d" % pid for pid in pids}
         self.known: dict[bytes, bytes] = {}
         self._ids: dict[bytes, bytes] = {b"0": b"0"}
+        self._digests: dict[bytes, int] = {}
 
     def path(self, text: bytes) -> bytes:
         """Return a path, the text of a link or a name as maps shows it, of pseudonyms."""
@@ -61,6 +65,18 @@ class Pseudonyms:
     def _word(self, found: re.Match[str]) -> str:
         word = found.group()
         return "…" if word.startswith("b") else self.path(word.encode("utf-8", "surrogateescape")).decode()
+
+    def doubt(self, text: str) -> str:
+        """Return no sentence in which a name may be any word."""
+        return _LEFT_OUT if text else text
+
+    def digest(self, value: bytes) -> bytes:
+        """Return another digest: those that begin alike still do, where one of them was cut off."""
+        if len(value) not in _LENGTHS:
+            return b""
+        ends = [0, *(length for length in _LENGTHS if length <= len(value))]
+        return b"".join([self._digests.setdefault(value[:end], len(self._digests) + 1).to_bytes(end - begin, "big")
+                         for begin, end in pairwise(ends)])
 
     def options(self, fs_type: bytes, text: bytes) -> bytes:
         """Return the options of an overlay of pseudonyms; of another filesystem only whether it is read-only."""

@@ -30,6 +30,7 @@ class Said(NamedTuple):
 Run = dict[str, list[Said]]
 LAYERS = "layers"
 CONTAINER = "container"
+PACKAGES = "packages"
 
 
 def run_of(command: str, proof: str) -> str:

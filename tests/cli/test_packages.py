@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mapsd.cli import lookup
-from mapsd.cli.arguments import parse
+from mapsd.cli import through
+from mapsd.cli.command import Asked
 from mapsd.errors import UsageError
 from mapsd.model.packages import Brought, Distribution, Package
 from mapsd.views.columns import OF_PACKAGES, PACKAGES, Row, text
@@ -108,8 +108,9 @@ def test_packages_are_more_columns_of_a_table():
 
 @pytest.mark.parametrize("words", [["--packages"], ["-o", "package"], ["-o+PACKAGE_STATE"], ["--packages", "--json"]])
 def test_who_cannot_say_packages_is_not_asked_for_them(words):
-    with pytest.raises(UsageError, match="this machine only"):
-        lookup.run(parse([*words, "1"], lookup.COMMAND), lambda _, __: process())
+    asked = Asked(frozenset(), {"socket": "/no/daemon"}, ["lookup", *words, "1"])
+    with pytest.raises(UsageError, match="a daemon does not say them"):
+        through.answer(asked)
 
 
 def test_the_text_of_maps_has_no_packages():

@@ -18,6 +18,9 @@ from mapsd.answer.reading import Asking
 from mapsd.linux.live import Live
 from mapsd.model import ProcessAnswer
 from mapsd.model.packages import Brought, Distribution, Package
+from mapsd.recorder.session import RecordedSession
+from mapsd.recorder.written import record
+from mapsd.recording.redaction import Pseudonyms
 from tests.conftest import missing
 from tests.overlay import kernel
 from tests.overlay.capabilities import LACKING, drop
@@ -240,6 +243,29 @@ def test_what_changes_each_time_is_unknown(web: Container):
     package = next(one.package for one in answer.mappings if one.vma.start == library)
     assert package == Brought("unknown", reason=package.reason)
     assert len(names) == 4
+
+
+def test_a_recording_has_the_packages_of_each_layers_time(web: Container, tmp_path: Path):
+    pid = web.scene.target.pid
+    libraries = [web.map(LIBRARY), web.map(PLAIN), web.map(SILENT)]
+    for name in ("one", "silent"):
+        web.upgrade("2.0", name)
+    (web.scene.merged / PLAIN).write_text(content("plain", "0.0"))
+    libraries += [web.map(LIBRARY), web.map(PLAIN)]
+    live = {one.vma.start: one.package for one in web.asked().mappings}
+    assert [(live[one].state, live[one].layer) for one in libraries] == [
+        ("same", 1), ("same", 2), ("unknown", 1), ("same", None), ("differs", None)]
+    for kind in (None, Pseudonyms):
+        path = tmp_path / f"{kind}"
+        path.write_bytes(b"".join(record([pid], kind, packages=True).lines))
+        answer = RecordedSession(os.fsencode(path)).lookup(pid, packages=True)
+        found = {one.vma.start: one.package for one in answer.mappings}
+        if kind is None:
+            assert found == live
+            continue
+        told = [(one.state, one.layer, one.package is None) if one else None for one in found.values()]
+        assert told == [(one.state, one.layer, one.package is None) if one else None for one in live.values()]
+        assert b"libone" not in path.read_bytes()
 
 
 def versions(pid: int) -> dict[str, list[str]]:

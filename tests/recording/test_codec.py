@@ -13,9 +13,10 @@ from mapsd.model.diagnosis import NUMBERS, Capabilities, Diagnosis, Finding
 from mapsd.model.held import Held, LayerHeld, Walked
 from mapsd.model.layers import Link, Way
 from mapsd.model.open import Entry, FdInfo
+from mapsd.model.packages import Digest, Distribution, NotOwned, Owned, Package, Record
 from mapsd.parse.stat import Stat
 from mapsd.ports import ByHandle, ByVma, InLayer, InRoot, Namespace
-from mapsd.recording import codec, kerneltext, nouns
+from mapsd.recording import codec, kerneltext, nouns, packages
 from mapsd.recording.codec import Malformed
 from mapsd.recording.failures import FAILURE
 from mapsd.recording.plain import Plain
@@ -45,7 +46,14 @@ addresses = st.integers(0, 1 << 47)
 capabilities = st.lists(st.sampled_from(list(NUMBERS)), max_size=3).map(tuple)
 findings = st.lists(st.builds(Finding, texts, st.none() | st.booleans(), texts, capabilities, texts),
                     max_size=3).map(tuple)
+shown = st.text("ab.~\u00fc", min_size=1, max_size=8)
+made = st.builds(Package, st.sampled_from(["dpkg", "apk", "rpm", "python", "node"]), shown, shown, st.none() | shown,
+                 st.none() | st.builds(Distribution, shown, st.none() | shown), st.none() | shown, st.none() | shown)
+records = st.builds(Record, made, names, st.booleans(), st.none() | numbers,
+                    st.none() | st.builds(Digest, texts, st.binary(max_size=32)), st.booleans())
 VALUES = {
+    "owner": (packages.OWNER, refused | st.builds(NotOwned, st.lists(shown, max_size=2).map(tuple)) | st.builds(
+        Owned, st.lists(records, min_size=1, max_size=2).map(tuple), st.lists(refused, max_size=1).map(tuple))),
     "vma": (nouns.VMA, st.builds(Vma, addresses, addresses, st.just("r--p"), numbers, devices, numbers, names)),
     "found": (nouns.FOUND, found), "mount": (nouns.MOUNT, mounts),
     "namespace": (nouns.NAMESPACE, st.builds(Namespace, st.sampled_from(["here", "unknown"]), texts,
@@ -125,6 +133,8 @@ def test_what_is_no_spelling_is_refused(noun, value):
     (codec.PATH, "\ud800"), (codec.PATH, "\udcc3\udca9"), (codec.RAW, "0"), (codec.RAW, "AA"), (codec.RAW, "a a"),
     (codec.NOTHING, 0), (codec.MOMENT, 1), (codec.MOMENT, 1e300), (codec.MOMENT, -1.0), (nouns.DEVICE, "1"),
     (nouns.DEVICE, "1:x"), (nouns.DEVICE, ":"),
+    (packages.OWNER, {"owned": [[], []]}), (packages.OWNER, {"not owned": {"searched": ["\x1b[31m"]}}),
+    (packages.OWNER, {"not owned": {"searched": ["\ud800"]}}), (packages.OWNER, {"not owned": {"searched": [""]}}),
     (nouns.FOUND, {}), (nouns.FOUND, {"absent": {}, "file": {}}), (nouns.FOUND, {"absent": {"x": 1}}),
     (nouns.STAT, {"name": "x"}), (nouns.VMA, ["1-2"] * 6), (nouns.HANDLE, [1]), (nouns.VERDICT, ["perhaps", ""])])
 def test_a_wrong_value_is_refused(spelling, wrong):

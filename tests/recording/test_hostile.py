@@ -20,9 +20,9 @@ from tests.cli.command import MAPSD, child, mapped
 from tests.recording.test_commands import altered
 from tests.recording.test_kernels import NAMES, unpacked
 
-COMMANDS = ["lookup PID", "lookup --all --json", "lookup PID --format=proc", "explain PID START", "fds PID",
-            "layers PID --json", "which PID /", "doctor",
-            "translate PID /bin/sh", "translate --inside /data/lower.dat --json", "translate fe:00 5"]
+COMMANDS = ["lookup PID", "lookup PID --packages --json", "lookup --all --json", "lookup PID --format=proc",
+            "explain PID START", "fds PID", "layers PID --json", "which PID /", "doctor", "translate PID /bin/sh",
+            "translate --inside /data/lower.dat --json", "translate fe:00 5"]
 STATUSES = {0, 1, 3, 4, 70}  # what docs/recordings.md and each command's help document
 
 
@@ -34,7 +34,8 @@ def text(request, tmp_path_factory):
     held = tmp_path_factory.mktemp("held") / "a\\file\n"
     held.write_bytes(b"." * 4096)
     with child(lambda: mapped(held)) as pid:
-        return subprocess.run([MAPSD, "record", str(pid), "-o", "-"], check=True, capture_output=True).stdout
+        words = ["record", str(pid), "--packages", "-o", "-"]
+        return subprocess.run([MAPSD, *words], check=True, capture_output=True).stdout
 
 
 @pytest.fixture(scope="module")

@@ -163,6 +163,7 @@ complete -c mapsd -n '__mapsd_at ""' -a record -d 'all that answers about proces
 complete -c mapsd -n '__mapsd_at "record"' -s o -l output -r -F -d 'where to; - is stdout'
 complete -c mapsd -n '__mapsd_at "record"' -s f -l force -d 'replace FILE where it is a regular file; links are never followed nor replaced'
 complete -c mapsd -n '__mapsd_at "record"' -l thread -x -d 'as this thread of the one process sees it as well; those that have a mount namespace or a root of their own are recorded in any case'
+complete -c mapsd -n '__mapsd_at "record"' -l packages -d 'also the packages of the mapped files: their names and versions, and what their records say of these files; every mapped file is read for its digest'
 complete -c mapsd -n '__mapsd_at "record"' -l redact -d 'write the same pseudonym wherever a name is the same; user and group ids as well'
 complete -c mapsd -n '__mapsd_at "record"' -l procfs -x -d 'the processes of this procfs, which in a container is the host\'s'
 complete -c mapsd -n '__mapsd_at "record"' -l host-root -x -d 'the root of that procfs\'s process 1, bound here: files of layers are opened below it and named without it; unless given, the process\'s own'
