@@ -4,19 +4,24 @@ A text names something else as soon as a directory is moved, a mount covers it, 
 What tells is a file that the overlay takes from this layer alone: the overlay's own handle of it names filesystem,
 inode and generation, and the directory either has that very file at this name or it is another one. That makes it a
 layer of the overlay. Its place among them is that of its text, where no part of the texts was renamed since the mount.
+A filesystem may have no UUID (that of many virtual machines), and the option uuid=off leaves it out of handles: then
+the file must be the only one on the filesystems of the layers, and none of the texts renamed.
 """
 
 from mapsd.light import Callable, NamedTuple, Sequence
-from mapsd.model import FileFacts, Found, Layer, LayerDir, Mount
+from mapsd.model import Absent, FileFacts, Found, Layer, LayerDir, Mount
 from mapsd.parse.overlay_xattrs import overlay_handle
-from mapsd.ports import ByHandle, Machine, Process, same_handle
+from mapsd.ports import Machine, Process, same_handle
 from mapsd.resolve.mounts import join
-from mapsd.resolve.overlays import Overlay, mounted_later
+from mapsd.resolve.overlays import Overlay, by_handle, mounted_later
 from mapsd.resolve.scene import Scene, same_file
 
 PROBES = 200  # files of a layer that are compared
 _NO_HANDLES = "this overlay names no file of its layers by handle (Linux 6.6; not in a user namespace or on overlays)"
 _UNPLACED = "it is a layer of the overlay, but may have changed places with another one since the mount"
+_UNFOLLOWED = "the overlay has a file of this handle, but where it is cannot be told: "
+_NO_UUID = ("the overlay's handles do not say on which filesystem a file is, and a part of the layers' names changed "
+            "since the mount")
 _SHADOWED = "nothing that was compared shows through the overlay: its text may name another directory by now"
 
 Listing = Callable[[LayerDir, bytes], Sequence[tuple[bytes, bool]]]  # names in a directory, and which are directories
@@ -73,7 +78,7 @@ class _Asked:
     def __init__(self, directory: LayerDir, overlay: Overlay, view: _View, listed: Listing, scene: Scene) -> None:
         self._directory, self._overlay, self._view = directory, overlay, view
         self._listed, self._scene, self._left = listed, scene, PROBES
-        self._needs = ""
+        self._doubt = Certainty(False, _SHADOWED)
 
     def searched(self) -> Certainty:
         """Return whether there is a file that the overlay takes from here."""
@@ -87,7 +92,7 @@ class _Asked:
                     return Certainty(True)
                 if is_directory:
                     todo.append(path)
-        return Certainty(False, _SHADOWED, self._needs)
+        return self._doubt
 
     def is_ours(self, path: bytes) -> bool:
         """Return whether the overlay names the file at *path* in this directory."""
@@ -98,10 +103,14 @@ class _Asked:
         here = self._scene.machine.entry(self._directory, path, self._overlay.prefix)
         if not isinstance(here, FileFacts) or not same_handle(here.handle, wanted.handle):
             return False
-        found = self._scene.machine.by_handle(ByHandle(wanted), self._overlay.prefix)
+        found = self._scene.machine.by_handle(by_handle(wanted, self._overlay), self._overlay.prefix)
         if not isinstance(found, FileFacts):
-            # Two filesystems may number their files alike: without the UUID equal handles say nothing.
-            self._needs = "CAP_DAC_READ_SEARCH"
+            # Two filesystems may number their files alike: equal handles alone say nothing.
+            why, needs = ("it is gone", "") if isinstance(found, Absent) else found
+            self._doubt = Certainty(False, _UNFOLLOWED + why, needs)
+            return False
+        if not any(wanted.uuid) and not self._overlay.settled:
+            self._doubt = Certainty(False, _NO_UUID)
             return False
         return same_file(found, here) and not mounted_later(here, self._overlay.mount, self._scene)
 

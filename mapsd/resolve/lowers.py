@@ -6,7 +6,7 @@ from mapsd.ports import ByHandle, same_handle
 from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.mounts import rest
-from mapsd.resolve.overlays import Overlay, layer_of, mounted_later
+from mapsd.resolve.overlays import Overlay, by_handle, layer_of, mounted_later
 from mapsd.resolve.scene import Scene, same_file
 
 
@@ -23,13 +23,7 @@ class Question(NamedTuple):
 
     def by_handle(self, wanted: OverlayHandle) -> ByHandle:
         """Return the question for a file by its handle."""
-        if any(wanted.uuid):
-            return ByHandle(wanted)
-        near = [layer.dir for layer in self.overlay.lowers()]
-        # A lower layer that cannot be opened by its text is often on the upper's filesystem.
-        if wanted.upper or None in near:
-            near.append(self.overlay.upper or self.overlay.guess)
-        return ByHandle(wanted, tuple(one for one in near if one is not None))
+        return by_handle(wanted, self.overlay)
 
 
 class Lower(NamedTuple):

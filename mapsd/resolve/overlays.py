@@ -1,10 +1,10 @@
 """One overlay: its layers as directories, and how surely they are the mounted ones."""
 
 from mapsd.light import Iterator, NamedTuple, Sequence
-from mapsd.model import FileFacts, Found, Layer, LayerDir, Mount, OverlayOptions, Refused
+from mapsd.model import FileFacts, Found, Layer, LayerDir, Mount, OverlayHandle, OverlayOptions, Refused
 from mapsd.parse import overlay_options
 from mapsd.parse.overlay_xattrs import overlay_handle, prefix
-from mapsd.ports import same_handle
+from mapsd.ports import ByHandle, same_handle
 from mapsd.resolve.mounts import is_below, rest
 from mapsd.resolve.scene import Scene, same_file
 
@@ -165,6 +165,17 @@ def ask_in(overlay: Overlay, scene: Scene, layer: Layer, path: bytes) -> Found:
     if layer.dir is None:
         return Refused(f"the {layer.role} layer {layer.position} was not found", "CAP_DAC_READ_SEARCH")
     return scene.machine.entry(layer.dir, path, overlay.prefix)
+
+
+def by_handle(wanted: OverlayHandle, overlay: Overlay) -> ByHandle:
+    """Return the question for a file of the layers by its handle."""
+    if any(wanted.uuid):
+        return ByHandle(wanted)
+    near = [layer.dir for layer in overlay.lowers()]
+    # A lower layer that cannot be opened by its text is often on the upper's filesystem.
+    if wanted.upper or None in near:
+        near.append(overlay.upper or overlay.guess)
+    return ByHandle(wanted, tuple(one for one in near if one is not None))
 
 
 def layer_of(overlay: Overlay, path: bytes, scene: Scene) -> Layer | None:

@@ -76,11 +76,24 @@ def test_every_layer_is_in_its_place_and_certain(lab, mapper, kinds, container):
         assert identity(found["work"]["directory"]["path"]) == identity(f"{scene.top.path}-work")
 
 
+@pytest.mark.parametrize("container", [False, True])
+def test_layers_of_a_filesystem_without_a_uuid_are_certain(lab, mapper, container):
+    with writable("layers, no UUID", lab, mapper, ("ext4", "ext4")) as scene:
+        scene.mount(",uuid=off")
+        scene.start()
+        if container:
+            scene.contain()
+        check(scene, inside=container)
+        for layer in scene.layers:
+            assert known(of(scene), layer)["needs"] is None
+
+
 @pytest.mark.parametrize("motion", MOTIONS, ids=lambda motion: motion.__name__)
 @pytest.mark.parametrize("container", [False, True])
-def test_no_directory_that_took_a_layers_name_is_certain(lab, mapper, motion, container):
-    with writable(f"layers, {motion.__name__}", lab, mapper) as scene:
-        scene.mount()
+@pytest.mark.parametrize("more", ["", ",uuid=off"])
+def test_no_directory_that_took_a_layers_name_is_certain(lab, mapper, motion, container, more):
+    with writable(f"layers, {motion.__name__}{more}", lab, mapper) as scene:
+        scene.mount(more)
         scene.start()
         if container:
             scene.contain()
