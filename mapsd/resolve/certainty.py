@@ -20,8 +20,8 @@ PROBES = 200  # files of a layer that are compared
 _NO_HANDLES = "this overlay names no file of its layers by handle (Linux 6.6; not in a user namespace or on overlays)"
 _UNPLACED = "it is a layer of the overlay, but may have changed places with another one since the mount"
 _UNFOLLOWED = "the overlay has a file of this handle, but where it is cannot be told: "
-_NO_UUID = ("the overlay's handles do not say on which filesystem a file is, and a part of the layers' names changed "
-            "since the mount")
+_NO_UUID = ("the overlay's handles do not say on which filesystem a file is, and the layers' texts may lead elsewhere "
+            "than when they were mounted")
 _SHADOWED = "nothing that was compared shows through the overlay: its text may name another directory by now"
 
 Listing = Callable[[LayerDir, bytes], Sequence[tuple[bytes, bool]]]  # names in a directory, and which are directories

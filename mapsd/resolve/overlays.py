@@ -18,8 +18,8 @@ class Overlay(NamedTuple):
 
     *upper* is the verified directory of the upper layer, None where there is none or it was not found;
     *guess* the one that its text names: what is found there counts only once a page frame or inode confirms it.
-    *settled* says that the directories of the lower layers were not moved since the mount; *born* is when it
-    was mounted (nanoseconds since the epoch), None where nothing tells.
+    *settled* says that the directories of the lower layers were not moved since the mount, and are those of the
+    texts; *born* is when it was mounted (nanoseconds since the epoch), None where nothing tells.
     """
 
     mount: Mount
@@ -60,19 +60,31 @@ def build(mount: Mount, scene: Scene) -> Overlay:
     options = overlay_options.parse(mount.options)
     bases = tuple(dict.fromkeys(places(options, mount, scene)))
     below = [("lower", text) for text in options.lower] + [("data", text) for text in options.data]
-    lowers = []
+    lowers, proposed = [], False
     for index, (role, text) in enumerate(below, 1):
         found = scene.machine.directories(text, bases)
+        if not found and (behind := _unmapped(text)) is not None:
+            found, proposed = scene.machine.directories(behind, bases), True
         lowers.append(Layer(role, index, text, found[0] if found else None))
     born = _born(options, bases, scene)
-    still = _settled(lowers, mount, scene.started if born is None else born, scene)
-    lowers = [layer._replace(certain=still or len(lowers) == 1) for layer in lowers]
+    still = not proposed and _settled(lowers, mount, scene.started if born is None else born, scene)
+    lowers = [layer._replace(certain=still or (len(lowers) == 1 and not proposed)) for layer in lowers]
     if options.upper is None:
         return Overlay(mount, options, tuple(lowers), None, bases, settled=still, born=born)
     named = scene.machine.directories(options.upper, bases)
     upper = _verified_upper(mount, lowers, named, scene)
     layers = (Layer("upper", 0, options.upper, upper), *lowers)
     return Overlay(mount, options, layers, upper, bases, named[0] if named else None, still, born)
+
+
+def _unmapped(text: bytes) -> bytes | None:
+    """Return where a layer may be that was mounted with other ids: containers/storage does that for --uidmap.
+
+    It mounts DRIVER at DRIVER/LAYER/mapped/N, lets the overlay be mounted, and detaches that again: see
+    drivers/overlay/overlay.go. The text says so, and nobody else does: identity decides.
+    """
+    *above, _, mapped, number, links, name = [b""] * 5 + text.split(b"/")
+    return b"/".join((*above[5:], links, name)) if (mapped, links) == (b"mapped", b"l") and number.isdigit() else None
 
 
 def _born(options: OverlayOptions, bases: tuple[bytes, ...], scene: Scene) -> int | None:
