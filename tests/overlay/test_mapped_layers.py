@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import mapsd
+
 from tests.overlay import kernel
 from tests.overlay.battery import happen, lay
 from tests.overlay.files import identity
@@ -87,3 +89,14 @@ def test_the_layers_are_found_by_their_short_names(lab, mapper):
         # The text has not led there: their places are the engine's word.
         assert [(one["certain"], one["reachable"]) for one in lowers] == [(False, True)] * 2
         assert all("changed places" in one["reason"] for one in lowers)
+
+
+def test_a_name_opens_the_file_of_the_layer_that_has_its_handle(lab, mapper):
+    with Scene("mapped layers, which", lab, mapper) as scene:
+        mounted(scene, "ext4", "")
+        scene.start()
+        for number, layer in enumerate(scene.layers[:2]):
+            winner = mapsd.which(scene.target.pid, scene.named(f"layer{number}").encode()).winner
+            assert winner is not None
+            assert winner.backing is not None, winner
+            assert (winner.backing.path, winner.proof) == (bytes(layer.path / f"layer{number}"), "sole-candidate")
