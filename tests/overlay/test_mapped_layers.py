@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 import mapsd
-
 from tests.overlay import kernel
 from tests.overlay.battery import happen, lay
 from tests.overlay.files import identity
