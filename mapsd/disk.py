@@ -10,7 +10,7 @@ from mapsd.engines.listing import containers
 from mapsd.engines.naming import images_named, named
 from mapsd.engines.shelves import shared, shelves
 from mapsd.engines.stacks import stacked
-from mapsd.engines.stores import image_layers
+from mapsd.engines.stores import Trees, image_layers
 from mapsd.errors import AccessDenied, NoHost, NotOnDisk, StackUnknown, UsageError
 from mapsd.light import TYPE_CHECKING, Callable
 from mapsd.linux import capabilities
@@ -42,6 +42,7 @@ class Disk:
             if error.errno == errno.EACCES:
                 raise AccessDenied(os.fsdecode(root), "CAP_DAC_READ_SEARCH") from error
             raise NoHost(root, error.strerror or str(error)) from error
+        self._trees = Trees(self._files.tree)
         self._known: list[tuple[bytes, Container | Unidentified]] | None = None
         self._images: list[tuple[bytes, Image | Unidentified]] | None = None
         self._kept: dict[tuple[bytes | None, str], bool] = {}
@@ -74,7 +75,7 @@ class Disk:
         Of a container that is spoilt it is said why; the others are answered.
         """
         listed = self._listed()
-        found = tuple(Running(one, (), image_layers(one, self._files.tree)) for _, one in listed
+        found = tuple(Running(one, (), image_layers(one, self._trees)) for _, one in listed
                       if isinstance(one, Container))
         spoilt = tuple((os.fsdecode(store), one) for store, one in listed if isinstance(one, Unidentified))
         return Containers(found, spoilt, 0, 0, time.time())
@@ -86,8 +87,8 @@ class Disk:
         """
         known = self._known_images()
         made = [one for _, one in self._listed() if isinstance(one, Container)]
-        found = tuple(StoredImage(one, images.image_layers(one, self._files.tree), images.made_from(one, made, known))
-                      for one in known)
+        found = tuple(StoredImage(one, images.image_layers(one, self._trees), users)
+                      for one, users in zip(known, images.made_from(known, made), strict=True))
         spoilt = tuple((os.fsdecode(store), one) for store, one in self._listed_images()
                        if isinstance(one, Unidentified))
         return Images(found, spoilt, time.time())
@@ -104,7 +105,7 @@ class Disk:
 
     def image_layers(self, image: Image) -> PlacedLayers:
         """Return the layers of an image, the base first, with why their directories cannot be opened."""
-        found = images.image_layers(image, self._files.tree)
+        found = images.image_layers(image, self._trees)
         return PlacedLayers(image, tuple(map(self._placed, found.layers)), found.reason, time.time())
 
     def _placed(self, layer: ImageLayer) -> PlacedLayer:
@@ -128,7 +129,7 @@ class Disk:
 
     def layers(self, container: Container) -> StoredLayers:
         """Return a container's layers in the order of lookup. Raises StackUnknown, AccessDenied."""
-        return self._opened(container).described(image_layers(container, self._files.tree), time.time())
+        return self._opened(container).described(image_layers(container, self._trees), time.time())
 
     def which(self, container: Container, path: bytes) -> StoredWhich:
         """Return which layer's file an absolute path of a container opens, and what that hides.
@@ -141,11 +142,11 @@ class Disk:
         privileged = capabilities.own()
         doubt = unseen(opened.stack.form, lambda: self._survived(opened),
                        privileged=privileged.initial and "CAP_SYS_ADMIN" in privileged.held)
-        described = opened.described(image_layers(container, self._files.tree), time.time())
+        described = opened.described(image_layers(container, self._trees), time.time())
         return which(opened, path, described, doubt)
 
     def _opened(self, container: Container) -> Opened:
-        stack = stacked(container, self._files.tree, self._files.owner)
+        stack = stacked(container, self._trees, self._files.owner)
         if isinstance(stack, Refused):
             if stack.needs:
                 raise AccessDenied(stack.reason, stack.needs)
@@ -165,14 +166,14 @@ class Disk:
                 if isinstance(one, Container) and one != itself and store == there]
 
     def _is_kept(self, container: Container) -> bool:
-        stack = stacked(container, self._files.tree, self._files.owner)
+        stack = stacked(container, self._trees, self._files.owner)
         return not isinstance(stack, Refused) and Opened(container, stack, self._files).survived()
 
     def _listed(self) -> list[tuple[bytes, Container | Unidentified]]:
         if self._known is None:
             further = self._named(shared)
             self._known = [(store, one) for store in self.stores() for one in containers(
-                store, self._files.tree, [other for other in further if other != store])]
+                store, self._trees, [other for other in further if other != store])]
         return self._known
 
     def _known_images(self) -> list[Image]:
@@ -183,7 +184,7 @@ class Disk:
             further = self._named(shared)
             stores = dict.fromkeys((*self.stores(), *further))
             self._images = [(store, one) for store in stores for one in images.images(
-                store, self._files.tree, [other for other in further if other != store])]
+                store, self._trees, [other for other in further if other != store])]
         return self._images
 
     def _named(self, places: "Callable[[Tree], list[bytes]]") -> list[bytes]:

@@ -88,6 +88,9 @@ def _container_or_image(word: str, disk: "Disk") -> Container | Image:
     """Return what a word names: a container where one has the name, as `docker inspect` takes it."""
     if word.startswith(_OF_IMAGE):
         return _named(disk.image, word.removeprefix(_OF_IMAGE), "image")
+    if word.isdigit():
+        raise UsageError(f"no process runs on a disk: {quoted(word)} (a container whose name is a number is "
+                         f"{EXPLICIT}NAME, an image whose id begins so {_OF_IMAGE}ID)")
     try:
         return _container(word, disk)
     except NotOnDisk:

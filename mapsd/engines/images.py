@@ -50,16 +50,16 @@ def image_layers(found: Image, open_tree: "Open") -> ImageLayers:
         return ImageLayers((), str(error))
 
 
-def made_from(found: Image, containers: Sequence[Container], known: Sequence[Image]) -> tuple[Container, ...]:
-    """Return those *containers* that are known to have been made from an image, one of all that are *known*."""
-    return tuple(one for one in containers if _image_of(one, known) == found)
-
-
-def _image_of(container: Container, known: Sequence[Image]) -> Image | None:
-    """Return the image of a container: the first of its stores that has it counts, as for the engine."""
-    stores = (container.store, *container.others)
-    found = [one for one in known if _is_of(container, one)]
-    return min(found, key=lambda one: stores.index(one.store), default=None)
+def made_from(images: Sequence[Image], containers: Sequence[Container]) -> list[tuple[Container, ...]]:
+    """Return for each image those *containers* that are known to have been made from it."""
+    found: list[list[Container]] = [[] for _ in images]
+    for one in containers:
+        # The first of its stores that has the image counts, as for the engine.
+        places = [((one.store, *one.others).index(image.store), place) for place, image in enumerate(images)
+                  if _is_of(one, image)]
+        if places:
+            found[min(places)[1]].append(one)
+    return [tuple(each) for each in found]
 
 
 def _is_of(container: Container, one: Image) -> bool:

@@ -30,7 +30,7 @@ def container_called(identity: str, stores: Sequence[Store], place: Place) -> Co
 
 def containers(stores: Sequence[Store], driver: str) -> Iterator[Container | Unidentified]:
     """Yield the containers of the first store, or why one of them is not known. Raises Unread."""
-    listed, pods = records(stores[0].tree, f"{driver}-containers", "containers"), Pods(stores[0].tree)
+    listed, pods = records(stores[0], f"{driver}-containers", "containers"), Pods(stores[0].tree)
     for one in listed:
         if is_name(one.raw("id")) and is_name(one.raw("layer")):
             yield _described(one, listed, stores, Place("storage", stores[0].path, driver, one.raw("layer")), pods)
@@ -45,7 +45,7 @@ def stack(stores: Sequence[Store], found: Container) -> list[bytes]:
 
 
 def _only(field: str, wanted: str, stores: Sequence[Store], place: Place) -> Container:
-    listed = records(stores[0].tree, f"{place.driver}-containers", "containers")
+    listed = records(stores[0], f"{place.driver}-containers", "containers")
     found = [one for one in listed if one.raw(field) == wanted]
     if len(found) != 1 or not is_name(found[0].raw("id")):
         raise Unread(f"{place.driver}-containers/containers.json".encode(),
@@ -113,7 +113,7 @@ def _with_image(made: Container, image: str, stores: Sequence[Store], doubts: Do
     full = f"sha256:{image}"
     made = made._replace(image_id=full if is_digest(full) else None)
     for store in stores:
-        listed = doubts.tried(records, store.tree, f"{made.driver}-images", "images")
+        listed = doubts.tried(records, store, f"{made.driver}-images", "images")
         for one in listed or ():
             if one.raw("id") == image:
                 return _of_record(made, one, doubts)

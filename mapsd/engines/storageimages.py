@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 
 class Store(NamedTuple):
-    """One store: its directory, and the files below it."""
+    """One store: its directory, the files below it, and the lists of it that were read (by their places)."""
 
     path: bytes
     tree: "Tree"
+    known: dict[str, list[Fields]]
 
 
 class Record(NamedTuple):
@@ -38,7 +39,7 @@ class Record(NamedTuple):
 def images(stores: Sequence[Store], driver: str) -> Iterator[Image | Unidentified]:
     """Yield the images of the first store, or why one of them is not known. Raises Unread."""
     where = f"{driver}-images/images.json".encode()
-    for one in records(stores[0].tree, f"{driver}-images", "images"):
+    for one in records(stores[0], f"{driver}-images", "images"):
         image = one.raw("id")
         if is_name(image) and (is_name(one.raw("layer")) or not one.raw("layer")):
             yield _image(one, image, stores, driver)
@@ -106,15 +107,17 @@ def records_of(stores: Sequence[Store], directory: str, what: str) -> dict[str, 
     """Return the records of all stores by their ids; the first store that has one counts. Raises Unread."""
     known: dict[str, Record] = {}
     for store in reversed(stores):
-        known |= {one.raw("id"): Record(store, one) for one in records(store.tree, directory, what)}
+        known |= {one.raw("id"): Record(store, one) for one in records(store, directory, what)}
     return known
 
 
-def records(tree: "Tree", directory: str, what: str) -> list[Fields]:
+def records(store: Store, directory: str, what: str) -> list[Fields]:
     """Return what the two lists of one kind have: one of them need not outlive the machine's run. Raises Unread."""
-    found: list[Fields] = []
-    for name in (f"{what}.json", f"volatile-{what}.json"):
-        path = f"{directory}/{name}".encode()
-        text = optional(tree, path)
-        found += documents(text, path) if text else []
-    return found
+    if directory not in store.known:
+        found: list[Fields] = []
+        for name in (f"{what}.json", f"volatile-{what}.json"):
+            path = f"{directory}/{name}".encode()
+            text = optional(store.tree, path)
+            found += documents(text, path) if text else []
+        store.known[directory] = found
+    return store.known[directory]

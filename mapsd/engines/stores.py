@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     Open = Callable[[bytes], Tree | Absent | Refused]  # the files below a directory that the observer can open
 
 
+class Trees:
+    """What opens the files below directories that do not change, and keeps what was read of a containers/storage."""
+
+    def __init__(self, open_tree: "Open") -> None:
+        """Take what opens them."""
+        self._open = open_tree
+        self.kept: dict[bytes, Store] = {}
+
+    def __call__(self, path: bytes) -> "Tree | Absent | Refused":
+        """Return the files below a directory."""
+        return self._open(path)
+
+
 def container(directory: bytes, lowers: Sequence[bytes], open_tree: "Open") -> Container | Unidentified | None:
     """Return the container whose own layer's files are in a directory, None where that is no engine's.
 
@@ -70,7 +83,11 @@ def _image_layers(found: Container, store: bytes, open_tree: "Open") -> ImageLay
 
 def stores_of(first: bytes, others: Sequence[bytes], open_tree: "Open") -> list[Store]:
     """Return a containers/storage, and further ones that may have its images. Raises Unread."""
-    return [Store(path, opened(open_tree, path)) for path in (first, *others)]
+    kept = open_tree.kept if isinstance(open_tree, Trees) else {}
+    for path in (first, *others):
+        if path not in kept:
+            kept[path] = Store(path, opened(open_tree, path), {})
+    return [kept[path] for path in (first, *others)]
 
 
 def opened(open_tree: "Open", path: bytes) -> "Tree":
