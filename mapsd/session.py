@@ -162,7 +162,7 @@ class Session:
         *wanted* is mapsd.model.translated.OnHost, Inside or Numbered. Asked is one process (*pid*), or one for each
         mount namespace and root *among* these processes, or among all that can be seen. *thread* is one of *pid*'s, as
         for lookup(). Without *walk* no directory is walked through: only names are tried that follow from what was
-        asked, or that maps shows. With *contained* each view has the container of the process that was asked. Raises
+        asked, or that maps shows. With *contained* each view that has a name has the container of its process. Raises
         UsageError (a path that is not absolute, a thread of no process) and ParseError; for *pid* also ProcessGone and
         AccessDenied: others are counted.
         """
@@ -180,7 +180,7 @@ class Session:
         else:
             found = translation.among(wanted, self.pids() if among is None else among, asking)
         return found if not contained else found._replace(
-            views=tuple([self._contained(one, thread) for one in found.views]))
+            views=tuple([self._contained(one, thread) if one.names else one for one in found.views]))
 
     def _contained(self, found: "_Answer", thread: int | None) -> "_Answer":
         if self._live.is_beside_us(found.process):

@@ -86,7 +86,8 @@ class View(NamedTuple):
 
     *process* was asked, and stands for all *pids*. *skipped* is what could not be looked through, so that names may be
     missing; *problem* is what is wrong with the path that was asked about, empty where nothing is. *as_of* is in
-    seconds since the epoch. *container* is that of *process* where it was asked for and is known.
+    seconds since the epoch. *container* is that of *process*, where it was asked for and is known; who has no
+    name for the file is not asked.
     """
 
     process: ProcessFacts

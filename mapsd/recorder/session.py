@@ -128,7 +128,7 @@ class RecordedSession:
                   contained: bool = False) -> "Translation":
         """Return which of the recorded names open a file, without *pid* in every process.
 
-        With *contained* each view has its process's container. Raises UsageError.
+        With *contained* each view that has a name has its process's container. Raises UsageError.
         """
         from mapsd.recorder.translated import translation  # noqa: PLC0415  (other questions need none of it)
         if pid is None and thread is not None:
@@ -137,8 +137,11 @@ class RecordedSession:
         if not wanted_of:
             raise RecordingError(self._path, 1, "no process is recorded in it")
         found = translation(wanted, [(self.lookup(one, thread), list(self._names(one, thread))) for one in wanted_of])
-        return found if not contained else found._replace(views=tuple(
-            [placed.view(one, self._told(one.process, thread, one.as_of)) for one in found.views]))
+        if not contained:
+            return found
+        return found._replace(views=tuple(
+            [placed.view(one, self._told(one.process, thread, one.as_of)) if one.names else one
+             for one in found.views]))
 
     def _names(self, pid: int, thread: int | None) -> "Iterator[Which]":
         try:

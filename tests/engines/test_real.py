@@ -104,21 +104,20 @@ def test_names_of_a_layers_file_say_whose_they_are(engine: Engine):
             backing = next(mapping.backing for mapping in session.lookup(one.pid, contained=True).mappings
                            if mapping.backing is not None and mapping.backing.image_layer is not None)
             file = OnHost(backing.path or b"")
-            every = session.translate(file, contained=True)
-            [view] = [view for view in every.views if one.pid in view.pids]
-            assert view.container is not None
-            assert (view.container.id, view.container.name) == (one.id, one.name)
-            # Containers of one image have one layer: each is named beside its own names.
-            assert {view.container.id for view in every.views if view.container is not None and view.names} <= {
-                other.id for other in engine.containers}
             [own] = session.translate(file, one.pid, contained=True).views
-            assert own.container == view.container
+            assert own.container is not None
+            assert (own.container.id, own.container.name) == (one.id, one.name)
             [name] = [name for name in own.names if name.what in {"visible", "unknown"}]
             if name.what == "unknown":
                 assert "idmapped" in engine.name
                 assert name.reason
             else:
                 assert name.opens == backing
+            # Containers of one image have one layer: each is named beside its own names.
+            every = [view for view in session.translate(file, contained=True).views if view.names]
+            assert [view.container for view in every if one.pid in view.pids] == [own.container]
+            assert {view.container.id for view in every if view.container is not None} <= {
+                other.id for other in engine.containers}
 
 
 def test_of_images_without_a_database_no_package_is_named(engine: Engine):

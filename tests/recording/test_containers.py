@@ -69,6 +69,9 @@ def test_lookup_fds_and_containers_say_which(target, tmp_path):
         [view] = session.translate(held, pid, contained=True).views
         assert (view.container, [name.what for name in view.names]) == (FOUND, ["visible"])
     assert session.translate(held).views[0].container is None
+    # Nobody is asked who has no name for it.
+    [view] = session.translate(OnHost(b"/not/mapped"), contained=True).views
+    assert (view.container, view.names) == (None, ())
     assert b"web" in printed(path, "translate", "web", os.path.realpath(tmp_path / "held")).stdout
 
 

@@ -108,8 +108,8 @@ class ProcessView(Model):
     model_config = example(VIEW)
 
     process: Process = Field(description="The process that was asked")
-    container: Container | None = Field(description="The container it runs in; null where none is known, and where it "
-                                                    "was not asked for")
+    container: Container | None = Field(description="The container it runs in; null where none is known, where there "
+                                                    "are no names, and where it was not asked for")
     pids: list[Positive] = Field(min_length=1, description="All that have its mount namespace and root and may be "
                                                            "seen, itself included")
     names: list[FileName] = Field(description="Its names, and those that would be its")
