@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, TypeVar
 
+    from mapsd.answer.databases import Reader
     from mapsd.answer.located import Located
     from mapsd.answer.packaged import Packaging
     from mapsd.linux.machine import LiveMachine
@@ -35,13 +36,14 @@ class Session:
     """
 
     def __init__(self, proof: str = "auto", host: Host = HERE, *, keep: bool = False,
-                 frame_numbers: bool = True) -> None:
+                 frame_numbers: bool = True, package_seconds: float | None = None) -> None:
         """Ask with *proof*, one of PROOFS, about the processes of a machine (see mapsd.host).
 
         "auto" asks the cheapest means that is sufficient, "lookup" none, and the name of a means asks that one
         wherever it applies. To *keep* answers makes a process that is asked about again cheaper: of an answer that
-        was given before the kernel is asked whether all that it hangs on is unchanged; see docs/embedding.md. Raises
-        UsageError (no such proof). Where the machine is not our own, every question may raise NoHost.
+        was given before the kernel is asked whether all that it hangs on is unchanged; see docs/embedding.md. Packages
+        of one process that are not found within *package_seconds* are unknown. Raises UsageError (no such proof).
+        Where the machine is not our own, every question may raise NoHost.
         """
         kept = None
         if keep and proof == "auto":
@@ -51,6 +53,7 @@ class Session:
         self._live = Live(host, numbered=frame_numbers)
         self._asking = Asking(checked(proof), self._live, kept)
         self._packaging: Packaging | None = None
+        self._package_seconds = package_seconds
 
     def __enter__(self) -> "Self":
         """Return the session itself."""
@@ -67,20 +70,22 @@ class Session:
         self._live.iterator.close()
 
     def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None, *,
-               contained: bool = False, packages: bool = False) -> ProcessAnswer:
+               contained: bool = False, packages: bool = False, reader: "Reader | None" = None) -> ProcessAnswer:
         """Return every mapping of a process, or those that hold *addresses*: user path, backing file, state and proof.
 
         *thread* is one of its threads, to be asked for where it has a mount namespace or a root of its own. With
         *contained* the answer has the container, and the image's layers that backing files are in; with *packages* the
-        package of each file's bytes, by the databases that lie in the container itself. Raises
+        package of each file's bytes, by the databases that lie in the container itself: those that *reader* may read,
+        where they are for somebody else (mapsd.linux.rights.reading). Raises
         ProcessGone (no such process, or it exited meanwhile), AccessDenied (maps may not be read; *needs* names the
         capability) and ParseError (a text in a form nobody knows).
         """
         found = observe(pid, thread, self._asking, addresses)
         if packages:
             from mapsd.answer.packaged import Packaging  # noqa: PLC0415  (most lookups need none of it)
-            self._packaging = self._packaging or Packaging(self._live)
-            found = self._packaging.packaged(found, thread, lambda: observe(pid, thread, self._asking, addresses))
+            self._packaging = self._packaging or Packaging(self._live, self._package_seconds)
+            found = self._packaging.packaged(found, thread, lambda: observe(pid, thread, self._asking, addresses),
+                                             reader=reader)
         return self._contained(found, thread) if contained else found
 
     def fds(self, pid: int, thread: int | None = None, *, contained: bool = False) -> "OpenAnswer":

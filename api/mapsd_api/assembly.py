@@ -23,6 +23,7 @@ from mapsd_api.asker.tokens import Tokens
 from mapsd_api.events.sight import Means, Running
 from mapsd_api.events.watcher import Watcher
 from mapsd_api.life.daemon import Application
+from mapsd_api.lookups.apart import Apart
 from mapsd_api.lookups.examination import Examination
 from mapsd_api.lookups.flights import Flights
 from mapsd_api.lookups.listings import Listings
@@ -37,6 +38,9 @@ from mapsd_api.routes.asked import Daemon
 from mapsd_api.settings.settings import Settings
 
 PATIENCE = 30.0  # seconds that a question waits for a lookup
+# Of packages: what one process's may take, how long another question waits for that, and how many do. A client waits
+# for 30 seconds until something comes.
+PACKAGE_SECONDS, PACKAGE_PATIENCE, PACKAGES_WAITING = 15.0, 10.0, 8
 _SPARE_THREADS = 16  # for questions that need no lookup
 
 
@@ -77,23 +81,26 @@ class _Assembly:
         self._flights = Flights(self._pool, settings.waiting)
         self._plain = Session("lookup", host)
         self._service = Service(self._authority, self._flights, self._plain.who, self._told)
+        self._packages = Flights(Apart(self._pool, max(1, settings.lookups - 1), PACKAGE_PATIENCE), PACKAGES_WAITING)
+        self._slowly = Service(self._authority, self._packages, self._plain.who, self._told)
         self._watcher = Watcher(Means(self._running, self._service.visible, self._service.processes, self._look),
                                 settings.watch_interval)
-        self._metrics.watch(waiting=lambda: self._flights.waiting, running=lambda: self._flights.running,
-                            subscribers=lambda: self._watcher.subscribers)
+        self._metrics.watch(waiting=lambda: self._flights.waiting + self._packages.waiting,
+                            running=lambda: self._flights.running, subscribers=lambda: self._watcher.subscribers)
         psutil.PROCFS_PATH = os.fsdecode(host.procfs)
 
     def application(self) -> Application:
         """Return the application and what the daemon does with it."""
-        daemon = Daemon(self._service, Roster(self._service, self._plain.pids, ours=_users_are_theirs(self._host)),
-                        Listings(), self._watcher, self._metrics, Examination(partial(examined, self._host)),
-                        Fragments(self._there), self._settings.page_size, self._plain.pids, self._plain.root,
-                        self._ready)
+        roster = Roster(self._service, self._plain.pids, ours=_users_are_theirs(self._host))
+        daemon = Daemon(self._service, self._slowly, roster, Listings(), self._watcher, self._metrics,
+                        Examination(partial(examined, self._host)), Fragments(self._there), self._settings.page_size,
+                        self._plain.pids, self._plain.root, self._ready)
         app = CountedRequests(create_app(daemon, self._lifespan), self._metrics)
         return Application(Guard(app, lambda: self._settings, self._owner), self._reload, self._drain)
 
     def _worker(self) -> Worker:
-        return Worker(lambda proof: Session(proof, self._host, keep=True, frame_numbers=False))
+        return Worker(lambda proof: Session(proof, self._host, keep=True, frame_numbers=False,
+                                            package_seconds=PACKAGE_SECONDS))
 
     def _told(self, look: Look) -> None:
         if look.pid is not None:
@@ -131,7 +138,7 @@ class _Assembly:
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         # Every question that may wait has a thread, and those that need no lookup find one all the same.
         anyio.to_thread.current_default_thread_limiter().total_tokens = (
-            self._settings.lookups + self._settings.waiting + _SPARE_THREADS)
+            self._settings.lookups + self._settings.waiting + PACKAGES_WAITING + _SPARE_THREADS)
         yield
         await anyio.to_thread.run_sync(self._close)
 

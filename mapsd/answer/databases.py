@@ -5,7 +5,8 @@ A lower layer, with those below it, has the databases as they were when the laye
 
 from mapsd.answer.reading import read, scene
 from mapsd.answer.roots import Roots
-from mapsd.light import TYPE_CHECKING, NamedTuple, Sequence
+from mapsd.answer.spent import Budget, Spending
+from mapsd.light import TYPE_CHECKING, Callable, NamedTuple, Sequence
 from mapsd.linux.digests import digest
 from mapsd.model import Absent, Backing, FileFacts, Layer, Mount, Refused
 from mapsd.packages.databases import Databases
@@ -18,10 +19,13 @@ from mapsd.resolve.overlays import Overlay, build
 if TYPE_CHECKING:
     from mapsd.linux.live import LiveAttempt, LiveProcess
     from mapsd.linux.tree import Files
-    from mapsd.sources import Owners
+    from mapsd.sources import Owners, Tree
+
+    Reader = Callable[[Tree], Tree]  # equal for those who may read the same
 
 TIMES = 32  # layers of whose time databases are read, of one process
 _TOO_MANY = Refused(f"the files are in more than {TIMES} layers, each with databases of its own time")
+_OF_LAYERS = Refused("the databases of layers are read for those only who may see every process")
 _MOVED = Refused("the layer that has the file was not found again")
 
 
@@ -32,36 +36,59 @@ class Dated(NamedTuple):
     certain: bool
 
 
+class Asked(NamedTuple):
+    """How databases are read: as somebody else who may not read all files (*reader*), and for which *budget*."""
+
+    reader: "Reader | None"
+    budget: Budget
+
+
 class ByTime:
     """The databases of one process, each read once; close() gives the descriptors back."""
 
-    def __init__(self, seen: "LiveProcess", roots: Roots, *, ours: bool) -> None:
-        """Ask about a process that has, where it is *ours*, our own root. Raises ProcessGone, NoHost."""
+    def __init__(self, seen: "LiveProcess", roots: Roots, asked: Asked, *, ours: bool) -> None:
+        """Ask about a process that has, where it is *ours*, our own root. Raises ProcessGone, NoHost.
+
+        Every question raises OutOfTime where the budget has no time left.
+        """
         self.attempt: LiveAttempt = seen.attempt()
-        self._seen, self._roots, self._ours = seen, roots, ours
+        self._seen, self._roots, self._asked, self._ours = seen, roots, asked, ours
         self._machine = self.attempt.machine
         self._scene = scene(seen, read(seen.process), self._machine)
         self._root: Files | Absent | Refused | None = None
+        self._key: tuple[object, ...] = ()
         self._now: Databases | Refused | None = None
         self._overlays: dict[Mount, Overlay] = {}
         self._dated: dict[tuple[Mount, int], Dated | Refused] = {}
 
     def close(self) -> None:
         """Give the descriptors back."""
+        if self._asked.budget.spent is not None:
+            self._roots.forget(self._key)
+        self._roots.settle()
         if self._root is not None and not isinstance(self._root, Absent | Refused):
             self._root.close()
         self.attempt.close()
 
     def now(self) -> Databases | Refused:
         """Return the databases in the process's root."""
+        self._asked.budget.demand_time()
         if self._now is None:
             self._root = root = self._seen.root(ours=self._ours)
-            self._now = self._roots.databases(root) if not isinstance(root, Absent | Refused) else (
+            self._now = self._in_root(root) if not isinstance(root, Absent | Refused) else (
                 root if isinstance(root, Refused) else Refused("its root is gone"))
         return self._now
 
+    def _in_root(self, root: "Files") -> Databases:
+        reader, budget = self._asked
+        self._key = reader, *root.identity
+        return self._roots.databases(self._key, Spending(root if reader is None else reader(root), budget))
+
     def of_layer(self, mount: Mount, backing: Backing, name: bytes) -> Dated | Refused:
         """Return the databases as of the lower layer of an overlay that has a backing file by a *name*."""
+        self._asked.budget.demand_time()
+        if self._asked.reader is not None:
+            return _OF_LAYERS
         overlay = self._overlay(mount)
         layers = [layer for layer in overlay.lowers() if layer.position >= (backing.layer_index or 0)]
         top = layers[0] if layers else None
@@ -114,7 +141,7 @@ class ByTime:
         visible = overlay.options.userxattr or self._machine.reads_trusted()
         merged = Merged(layers, remembering(overlay, self._scene), link, visible=visible)
         certain = all(layer.certain and layer.dir is not None for layer in layers)
-        return Dated(Databases(MergedTree(merged, contents)), certain)
+        return Dated(Databases(Spending(MergedTree(merged, contents), self._asked.budget)), certain)
 
 
 def _one(file: Backing) -> tuple[object, ...]:

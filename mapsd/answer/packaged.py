@@ -5,8 +5,9 @@ root speaks of. For another one the database of its time is asked, which is in t
 is no such, whose the file was is not known.
 """
 
-from mapsd.answer.databases import ByTime
+from mapsd.answer.databases import Asked, ByTime
 from mapsd.answer.roots import Roots
+from mapsd.answer.spent import Budget, OutOfTime
 from mapsd.errors import ProcessGone
 from mapsd.light import TYPE_CHECKING, Callable
 from mapsd.model import Answer, Backing, ProcessAnswer, Refused, Vma
@@ -16,6 +17,7 @@ from mapsd.packages.difference import brought
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from mapsd.answer.databases import Reader
     from mapsd.linux.live import Live
     from mapsd.sources import Databased
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3
 _CHANGED = Brought("unknown", reason="the mapping, its file or the package databases changed while they were asked")
 _NOT_NOW = "the databases are of the files that names open now, and this file is none of them"
+_UNPROVEN = frozenset(("lookup", "none"))
 _NESTED = "the file is in a layer of an overlay below the overlay"
 _UNPLACED = "where the file is in its layer, or the layer among the others, is not certain"
 _UNCERTAIN = "whether the directories of the layers below are still those that were mounted is not certain"
@@ -32,21 +35,30 @@ _UNCERTAIN = "whether the directories of the layers below are still those that w
 class Packaging:
     """Adds packages to answers about one process after the other; what they share is kept."""
 
-    def __init__(self, live: "Live") -> None:
-        """Ask about processes of a machine."""
-        self._live, self._roots = live, Roots()
+    def __init__(self, live: "Live", seconds: float | None = None) -> None:
+        """Ask about processes of a machine, for each no longer than *seconds*."""
+        self._live, self._seconds, self._roots = live, seconds, Roots()
 
     def packaged(self, answer: ProcessAnswer, thread: int | None, again: Callable[[], ProcessAnswer], *,
-                 through: "Through | None" = None) -> ProcessAnswer:
+                 through: "Through | None" = None, reader: "Reader | None" = None) -> ProcessAnswer:
         """Return an answer with the package of each file's bytes; *again* asks for the answer once more.
 
-        The databases are asked *through* what is made of them, anew whenever the answer is.
-        Raises what *again* raises, and ProcessGone, AccessDenied, NoHost, ParseError.
+        The databases are asked *through* what is made of them, anew whenever the answer is. *reader* gives the files
+        of a root as somebody else may read them: for whom there is one, no layer is read. Raises what *again* raises,
+        and ProcessGone, AccessDenied, NoHost, ParseError.
         """
         if not any(one.kind == "file" for one in answer.mappings):
             return answer._replace(packages=True)
+        try:
+            return self._until_calm(answer, thread, again, through, Asked(reader, Budget(self._seconds)))
+        except OutOfTime as error:
+            late = Brought("unknown", reason=str(error))
+            return _each(answer, lambda _: late)
+
+    def _until_calm(self, answer: ProcessAnswer, thread: int | None, again: Callable[[], ProcessAnswer],
+                    through: "Through | None", asked: Asked) -> ProcessAnswer:
         for _ in range(_ATTEMPTS):
-            found, same = self._asked(answer, thread, through)
+            found, same = self._asked(answer, thread, through, asked)
             after = again()
             kept = _kept(found, after if same and after.process == answer.process else after._replace(mappings=()))
             if kept == found:
@@ -54,17 +66,19 @@ class Packaging:
             answer = after
         return kept
 
-    def _asked(self, answer: ProcessAnswer, thread: int | None,
-               through: "Through | None") -> tuple[ProcessAnswer, bool]:
+    def _asked(self, answer: ProcessAnswer, thread: int | None, through: "Through | None",
+               asked: Asked) -> tuple[ProcessAnswer, bool]:
         """Return an answer with packages, and whether the databases stayed what they were."""
         seen = self._live(answer.process.pid, thread)
         try:
             if seen.line.start_time != answer.process.start_time:
                 raise ProcessGone(answer.process.pid, seen=True)
             ours = thread is None and self._live.is_beside_us(answer.process)
-            by_time = ByTime(seen, self._roots, ours=ours)
+            by_time = ByTime(seen, self._roots, asked, ours=ours)
             try:
-                return of_files(answer, by_time if through is None else through(by_time)), by_time.same()
+                packages = _Packages(by_time if through is None else through(by_time),
+                                     careful=asked.reader is not None)
+                return _each(answer, packages.of), by_time.same()
             finally:
                 by_time.close()
         finally:
@@ -73,9 +87,12 @@ class Packaging:
 
 def of_files(answer: ProcessAnswer, databases: "Databased") -> ProcessAnswer:
     """Return an answer with the package of each file's bytes, as databases tell it."""
-    packages = _Packages(databases)
+    return _each(answer, _Packages(databases).of)
+
+
+def _each(answer: ProcessAnswer, package: Callable[[Answer], Brought]) -> ProcessAnswer:
     return answer._replace(packages=True, mappings=tuple(
-        one._replace(package=packages.of(one)) if one.kind == "file" else one for one in answer.mappings))
+        one._replace(package=package(one)) if one.kind == "file" else one for one in answer.mappings))
 
 
 def unsettled(answer: ProcessAnswer, packaged: ProcessAnswer) -> tuple[Vma, ...]:
@@ -107,15 +124,15 @@ def _file(one: Answer) -> tuple[object, ...]:
 
 
 class _Packages:
-    """The packages of files, each asked once."""
+    """The packages of files, each asked once; *careful* says for somebody who may not see everything."""
 
-    def __init__(self, by_time: "Databased") -> None:
-        self._by_time = by_time
+    def __init__(self, by_time: "Databased", *, careful: bool = False) -> None:
+        self._by_time, self._careful = by_time, careful
         self._known: dict[tuple[object, ...], Brought] = {}
 
     def of(self, mapping: Answer) -> Brought:
         """Return the package of the bytes that a mapping of a file holds."""
-        key = _file(mapping)
+        key = _file(mapping), mapping.proof
         if key not in self._known:
             self._known[key] = self._now(mapping) if mapping.state == "current" else self._then(mapping)
         return self._known[key]
@@ -128,8 +145,12 @@ class _Packages:
         if isinstance(owner, NotOwned) and not owner.searched:
             # A later step may have removed them.
             then = self._then(mapping)
-            return then if then.package is not None else Brought("unowned", None, name, None, _none(owner))
-        return self._compared(owner, Brought("", None, name), mapping.backing, certain=True)
+            if then.package is not None or self._careful:
+                return then
+            return Brought("unowned", None, name, None, _none(owner))
+        # What the process may not map at all is not compared for somebody else.
+        held = None if self._careful and mapping.proof in _UNPROVEN else mapping.backing
+        return self._compared(owner, Brought("", None, name), held, certain=True)
 
     def _then(self, mapping: Answer) -> Brought:
         backing = mapping.backing

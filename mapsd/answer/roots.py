@@ -5,10 +5,9 @@ from mapsd.model import Absent, Found, Refused
 from mapsd.packages.databases import Databases
 
 if TYPE_CHECKING:
-    from mapsd.linux.tree import Files
     from mapsd.sources import Tree
 
-ROOTS = 8  # whose databases are kept in memory
+ROOTS, KEPT = 8, 32 << 20  # whose databases are kept in memory, and bytes that were read for all of them
 
 
 class Roots:
@@ -18,18 +17,29 @@ class Roots:
         """Know none."""
         self._known: dict[tuple[object, ...], tuple[Opened, Databases]] = {}
 
-    def databases(self, files: "Files") -> Databases:
-        """Return the databases in a root that is open, as they are now."""
-        opened, databases = self._known.pop(files.identity, (None, None))
+    def databases(self, key: tuple[object, ...], files: "Tree") -> Databases:
+        """Return the databases in a root that is open, as they are now; *key* says which root, and who reads it."""
+        opened, databases = self._known.pop(key, (None, None))
         if opened is None or databases is None:
             opened = Opened(files)
             databases = Databases(opened)
         opened.files = files
         databases = databases.again()
-        self._known[files.identity] = opened, databases
-        if len(self._known) > ROOTS:
-            del self._known[next(iter(self._known))]
+        self._known[key] = opened, databases
         return databases
+
+    def __len__(self) -> int:
+        """Return how many are kept."""
+        return len(self._known)
+
+    def forget(self, key: tuple[object, ...]) -> None:
+        """Keep a root no longer: its databases were not read as a whole."""
+        self._known.pop(key, None)
+
+    def settle(self) -> None:
+        """Keep not more than there is room for; the oldest go."""
+        while len(self._known) > ROOTS or sum(opened.read_bytes for opened, _ in self._known.values()) > KEPT:
+            del self._known[next(iter(self._known))]
 
 
 class Opened:
@@ -37,11 +47,13 @@ class Opened:
 
     def __init__(self, files: "Tree") -> None:
         """Begin with these."""
-        self.files = files
+        self.files, self.read_bytes = files, 0
 
     def read(self, path: bytes, limit: int) -> bytes | Absent | Refused:
         """Return a regular file's bytes, Refused where it has more than *limit* or is no regular file."""
-        return self.files.read(path, limit)
+        found = self.files.read(path, limit)
+        self.read_bytes += len(found) if isinstance(found, bytes) else 0
+        return found
 
     def head(self, path: bytes, size: int) -> bytes | Absent | Refused:
         """Return the first *size* bytes of a regular file, fewer where it is shorter."""

@@ -59,11 +59,10 @@ def run(asked: Asked, ask: Ask | None = None, pids: Callable[[], list[int]] = li
     wanted = None if "all" in asked.flags else targets(asked.operands, host)
     if wanted is None and asked.operands:
         raise UsageError(f"--all takes no PID: {quoted(asked.operands[0])}")
-    packages = view.is_of_packages(asked)
     if ask is not None:
         return _run(asked, _every(pids()) if wanted is None else wanted, ask)
     with mapsd.Session(asked.values.get("proof", "auto"), host) as session:
-        contained = view.is_of_containers(asked)
+        contained, packages = view.is_of_containers(asked), view.is_of_packages(asked)
         return _run(asked, _every(session.pids()) if wanted is None else wanted,
                     lambda process, thread: session.lookup(process, thread, contained=contained, packages=packages))
 

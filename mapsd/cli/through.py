@@ -88,10 +88,10 @@ def _demand_elsewhere(asked: Asked) -> None:
 
 def _lookup(asked: Asked, session: RemoteSession, *, contained: bool) -> tuple[lookup.Ask, Callable[[], list[int]]]:
     """Return what asks for the mappings that are wanted, and what for every process."""
-    if is_of_packages(asked):
-        raise UsageError("packages are asked of this machine or of a recording: a daemon does not say them")
     wanted = _addresses(asked.operands)
-    return lambda pid, thread: session.lookup(pid, thread, wanted.get(pid), contained=contained), session.pids
+    packages = is_of_packages(asked)
+    return (lambda pid, thread: session.lookup(pid, thread, wanted.get(pid), contained=contained, packages=packages),
+            session.pids)
 
 
 def _addresses(operands: list[str]) -> dict[int, list[int]]:

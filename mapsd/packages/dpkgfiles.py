@@ -18,6 +18,7 @@ _STATUS, _UPDATES, _INFO = _HOME + b"status", _HOME + b"updates", _HOME + b"info
 _SINGLE, _DIVERSIONS = _HOME + b"status.d", _HOME + b"diversions"
 WATCHED = (_STATUS, _UPDATES, _INFO, _SINGLE, _DIVERSIONS)
 TEXT, LISTS, PACKAGES = 16 << 20, 64 << 20, 20000  # bytes of one file, bytes of all lists, packages
+DIVERSIONS = 20000
 _SUMS, _NAME_AT = b".md5sums", 34  # where the name begins in a line of digests
 
 
@@ -86,6 +87,8 @@ def _diversions(tree: "Tree") -> dict[bytes, Diversion] | Refused:
     text = read(tree, _DIVERSIONS, TEXT)
     if isinstance(text, Refused):
         return text
+    if isinstance(text, bytes) and text.count(b"\n") > 3 * DIVERSIONS:
+        return refused(_DIVERSIONS, Refused(f"more than {DIVERSIONS} diversions"))
     try:
         return {one.name: one for one in diversions(b"" if isinstance(text, Absent) else text)}
     except ParseError as error:

@@ -15,7 +15,7 @@ _LINE = _MD5 + 5  # more than all of that
 class Stanza(NamedTuple):
     """One package of `status`; a field that it does not have is empty.
 
-    *conffiles* are its lines: a name, a digest, flags.
+    *conffiles* are its lines, each after a newline: a name, a digest, flags.
     """
 
     name: bytes
@@ -24,7 +24,7 @@ class Stanza(NamedTuple):
     multi_arch: bytes
     source: bytes
     status: bytes
-    conffiles: tuple[bytes, ...] = ()
+    conffiles: bytes = b""
 
 
 class Diversion(NamedTuple):
@@ -72,8 +72,9 @@ def _stanza(text: bytes) -> Stanza:
     one = {name: value[0] for name, value in fields.items()}
     if not one.get(b"package"):
         raise ParseError("dpkg status", text[:80], "a package without a name")
+    conffiles = b"".join(b"\n" + line for line in fields.get(b"conffiles", ())[1:])
     return Stanza(one[b"package"], one.get(b"version", b""), one.get(b"architecture", b""), one.get(b"multi-arch", b""),
-                  one.get(b"source", b""), one.get(b"status", b""), tuple(fields.get(b"conffiles", ())[1:]))
+                  one.get(b"source", b""), one.get(b"status", b""), conffiles)
 
 
 def source(value: bytes) -> tuple[bytes, bytes]:
@@ -108,12 +109,10 @@ def recorded(sums: bytes, name: bytes) -> Digest | None:
     return found.pop() if len(found) == 1 else None
 
 
-def conffile(lines: tuple[bytes, ...], name: bytes) -> tuple[bool, Digest | None]:
+def conffile(lines: bytes, name: bytes) -> tuple[bool, Digest | None]:
     """Return whether a *name* is a configuration file of a package, and the digest that was shipped last."""
-    for line in lines:
-        if line.startswith(name + b" "):
-            return True, md5(line[len(name) + 1:].partition(b" ")[0])
-    return False, None
+    _, found, rest = lines.partition(b"\n" + name + b" ")
+    return bool(found), md5(rest.partition(b"\n")[0].partition(b" ")[0]) if found else None
 
 
 def md5(text: bytes) -> Digest | None:

@@ -117,6 +117,9 @@ def _check(found: Header, tags: "_Tags") -> None:
     if many or tags.count(_PLACES) != count:
         raise _broken("files without a directory, a size, a state or a digest")
     places = found.places
+    # lib/header.c makes a directory where the first file in it comes.
+    if len(found.directories) > count:
+        raise _broken("directories without a file")
     most = max((places[at:at + 4] for at in range(0, len(places), 4)), default=b"")
     if count and int.from_bytes(most) >= len(found.directories):
         raise _broken("files without a directory")

@@ -30,6 +30,7 @@ _SHORTEST = 0.1  # seconds between two questions to it
 _BOUNDS = Bounds()
 _NDJSON = "application/x-ndjson"
 _CONTAINED: dict[bool, Query] = {False: (), True: (("container", "true"),)}
+_PACKAGES: dict[bool, Query] = {False: (), True: (("packages", "true"),)}
 Value = TypeVar("Value")
 
 
@@ -60,15 +61,17 @@ class RemoteSession:
         self._connection.close()
 
     def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None, *,
-               contained: bool = False) -> ProcessAnswer:
+               contained: bool = False, packages: bool = False) -> ProcessAnswer:
         """Return every mapping of a process, or only those that hold one of *addresses*.
 
-        *contained* asks for the container as well. Raises NotShown (there is no such process, or not for us),
-        ProcessGone (it exited meanwhile) and AccessDenied (the daemon may not read it).
+        *contained* asks for the container as well, *packages* for the package of each file's bytes. Raises NotShown
+        (there is no such process, or not for us), ProcessGone (it exited meanwhile) and AccessDenied (the daemon may
+        not read it).
         """
         from mapsd.remote.decode.mappings import process_answer  # noqa: PLC0415  (other questions need none of it)
         held = [("address", f"{one:#x}") for one in addresses or ()]
-        return self._of(pid, "mappings", [*self._proof, *held, *_CONTAINED[contained]], process_answer, thread)
+        return self._of(pid, "mappings", [*self._proof, *held, *_CONTAINED[contained], *_PACKAGES[packages]],
+                        process_answer, thread)
 
     def explain(self, pid: int, wanted: Sequence[int | bytes]) -> "Explained":
         """Return the mappings that hold an address or have a path, with how each answer was reached.

@@ -45,4 +45,4 @@ def _file(mapping: Answer) -> object:
     """Return what mappings of one file with one answer have in common."""
     vma = mapping.vma
     return (vma.name, vma.device, vma.inode, mapping.user_path, mapping.host_path, mapping.openable_path, mapping.mount,
-            mapping.backing, mapping.state, mapping.proof, mapping.reason, mapping.needs)
+            mapping.backing, mapping.state, mapping.proof, mapping.reason, mapping.needs, mapping.package)

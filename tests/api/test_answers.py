@@ -31,6 +31,8 @@ ANSWERS = {
     f"{OF_US}/mappings?state=current&proof=lookup": schemas.Mappings,
     f"{OF_US}/mappings?address=0x1000": schemas.Mappings,
     f"{OF_US}/mappings?files=true": schemas.MappedFiles,
+    f"{OF_US}/mappings?packages=true": schemas.Mappings,
+    f"{OF_US}/mappings?fields=package&files=true": schemas.SelectedFiles,
     f"{OF_US}/mappings?fields=state,user_path": schemas.SelectedMappings,
     f"{OF_US}/mappings?files=true&fields=backing": schemas.SelectedFiles,
     f"{OF_US}/explain?path=/proc/self/exe&address=0x1000": schemas.Explanation,

@@ -79,7 +79,7 @@ OF_PROCESS = {  # operation: requests, each a method, what follows the pid, head
                       ("GET", "/mappings?proof=lookup", "Accept: application/x-ndjson"),
                       ("GET", "/mappings?address=0x1000", 'If-None-Match: "x"'),
                       ("GET", "/mappings?thread={pid}", "Accept-Encoding: gzip"),
-                      ("GET", "/mappings?container=true")],
+                      ("GET", "/mappings?container=true"), ("GET", "/mappings?packages=true&state=current")],
     "explain_mapping": [("GET", "/mappings/0x1000/explain")],
     "explain_mappings": [("GET", "/explain?path=/usr/bin/python3&address=0x1000")],
     "list_layers": [("GET", "/layers"), ("GET", "/layers?container=true")],

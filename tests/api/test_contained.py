@@ -11,6 +11,11 @@ from typing import NamedTuple
 
 import pytest
 
+from mapsd.answer.observe import observe
+from mapsd.answer.packaged import Packaging
+from mapsd.answer.reading import Asking
+from mapsd.linux.live import Live
+from mapsd.linux.rights.reading import Reader
 from mapsd_api import schemas
 from tests.api.running import Daemon, daemon
 from tests.cli.command import BOUND, MAPSD
@@ -77,7 +82,9 @@ def run(*words: object) -> tuple[int, bytes, bytes]:
 
 SAME = ["layers PID", "layers PID --json", f"which PID /{LIBRARY}", f"which PID /{LIBRARY} --json",
         f"which PID /{PLAIN}", f"which PID /{PLAIN} --json", "which PID /nothing --json", "lookup PID --json",
-        "lookup PID -o +CONTAINER,IMAGE,DIGEST,POSITION,DIFF_ID,STEP", "lookup PID --output-all", "fds PID --json"]
+        "lookup PID -o +CONTAINER,IMAGE,DIGEST,POSITION,DIFF_ID,STEP", "lookup PID --output-all", "fds PID --json",
+        "lookup PID --packages", "lookup PID --packages --json", "lookup PID --packages --ndjson --proof lookup",
+        "lookup PID -r --files -o USER_PATH,STATE,PACKAGE,PACKAGE_VERSION,PACKAGE_STATE,DISTRIBUTION,PACKAGE_REASON"]
 
 
 @pytest.mark.parametrize("words", SAME)
@@ -87,6 +94,64 @@ def test_a_command_prints_the_same_through_the_daemon(web: Container, words: str
     assert run("--socket", web.served.path, *asked) == here
     assert here[0] in {0, 1}
     assert b"app:1" in here[1] or "--json" not in words
+
+
+FORMS = {"mappings?packages=true": schemas.Mappings, "mappings?packages=true&files=true": schemas.MappedFiles,
+         "mappings?fields=user_path,state,package": schemas.SelectedMappings,
+         "mappings?fields=user_path,state,package&files=true": schemas.SelectedFiles,
+         "mappings?packages=true&state=current,replaced&container=true": schemas.Mappings}
+
+
+def told(entries: list[dict]) -> dict[str, tuple]:
+    """Return state of the mapping, state, name and version of its package, by the name of the file."""
+    return {one["user_path"]: (one["state"], *(one["package"][name] for name in ("state", "name", "version")))
+            for one in entries if one.get("user_path") is not None}
+
+
+@pytest.mark.parametrize("rest", FORMS)
+def test_packages_are_named_over_http(web: Container, rest: str):
+    found = web.asked(rest)
+    FORMS[rest].model_validate(found, strict=True, extra="forbid")
+    if FORMS[rest] is schemas.Mappings:
+        assert breaches("lookup", found) == []
+    by_name = told(found.get("mappings") or found["files"])
+    assert by_name[f"/{PLAIN}"] == ("current", "same", "plain", "1.0")
+    assert by_name[f"/{LIBRARY}"] == ("replaced", "same", "one", "1.0")
+
+
+def test_packages_come_one_a_line(web: Container):
+    whole = web.asked("mappings?packages=true")
+    head, *entries = web.served.answer(web.url("mappings?packages=true"), Accept="application/x-ndjson").lines()
+    assert "mappings" not in head
+    assert entries == whole["mappings"]
+
+
+def test_for_somebody_else_layers_are_not_read_and_nothing_is_compared_that_is_not_proven(web: Container):
+    live = Live()
+    answer = observe(web.pid, None, Asking("auto", live))
+    unproven = answer._replace(mappings=tuple(one._replace(proof="lookup") for one in answer.mappings))
+    for whole, state in ((answer, "same"), (unproven, "unknown")):
+        asked = Packaging(live).packaged(whole, None, lambda whole=whole: whole,
+                                         reader=Reader(65534, 65534, ()))
+        found = {one.user_path: one.package for one in asked.mappings}
+        plain, hidden = found[f"/{PLAIN}".encode()], found[f"/{LIBRARY}".encode()]
+        assert (plain.state, plain.package.name) == (state, "plain")
+        assert (hidden.state, hidden.package) == ("unknown", None)
+        assert "layers" in hidden.reason
+    live.iterator.close()
+
+
+@pytest.mark.parametrize("rest", ["mappings", "mappings?packages=false", "mappings?packages=true&fields=user_path"])
+def test_who_does_not_ask_for_packages_is_told_none(web: Container, rest: str):
+    assert all("package" not in one for one in web.asked(rest)["mappings"])
+
+
+def test_what_has_not_changed_is_not_sent_again_with_its_packages(web: Container):
+    first = web.served.answer(web.url("mappings?packages=true"))
+    again = web.served.answer(web.url("mappings?packages=true"), If_None_Match=first.headers["ETag"])
+    assert (again.status, again.body) == (304, b"")
+    plain = web.served.answer(web.url("mappings"), If_None_Match=first.headers["ETag"])
+    assert plain.status == 200
 
 
 def test_layers_of_the_image_are_named_over_http(web: Container):

@@ -8,6 +8,7 @@ import pytest
 
 from mapsd.errors import ProcessGone
 from mapsd_api.answers.problems import Problem
+from mapsd_api.lookups.apart import Apart
 from mapsd_api.lookups.flights import Flights
 from mapsd_api.lookups.pool import Pool
 from tests.cli.command import BOUND, until
@@ -153,3 +154,37 @@ def test_a_worker_that_cannot_be_made_leaves_its_place_to_the_next_one():
         pass
     with pool.worker() as found:
         assert found == "worker"
+
+
+def test_what_takes_long_leaves_a_worker_for_the_rest(threads):
+    left = [Worker(), Worker()]
+    pool = Pool(left.pop, 2, BOUND)
+    one, other = reversed(left)
+    plain, slow = Flights(pool, 8), Flights(Apart(pool, 1, BOUND), 8)
+    first = asking(threads, slow, "a")
+    assert one.begun.acquire(timeout=BOUND)
+    second = asking(threads, slow, "b")
+    until(lambda: slow.waiting == 1)
+    for number in (1, 2, 3):
+        quick = asking(threads, plain, "c")
+        other.go.release()
+        assert quick.result(BOUND) == number
+    assert (slow.waiting, one.asked, pool.given) == (1, 1, 1)
+    one.go.release()
+    assert first.result(BOUND) == 1
+    one.go.release()
+    other.go.release()
+    assert second.result(BOUND) in {2, 4}
+
+
+def test_who_waits_too_long_for_what_takes_long_is_refused(threads):
+    worker = Worker()
+    slow = Flights(Apart(Pool(lambda: worker, 2, BOUND), 1, 0.01), 8)
+    first = asking(threads, slow, "a")
+    assert worker.begun.acquire(timeout=BOUND)
+    with pytest.raises(Problem, match="packages"):
+        slow.ask("b", Worker.answer)
+    worker.go.release()
+    assert first.result(BOUND) == 1
+    worker.go.release()
+    assert slow.ask("b", Worker.answer) == 2

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 import mapsd
 from mapsd.model.layers import Which
+from mapsd.remote.decode import packages
 from mapsd.views import openfiles, overlayjson, render, selection
 from mapsd.views.doctor import as_json as diagnosis
 from mapsd.views.explanation.object import as_object as explanation
@@ -24,6 +25,7 @@ from mapsd_api.schemas import (
     health,
     layers,
     mapping,
+    package,
     parts,
     problem,
     process,
@@ -57,8 +59,8 @@ REQUESTS = {schemas.AddressesAsked}
 
 def every_model() -> list[type[BaseModel]]:
     """Return every model that is a part of a request or an answer."""
-    modules = (addresses, containers, events, explanations, health, layers, machine, mapping, opened, parts, problem,
-               process, translation, which)
+    modules = (addresses, containers, events, explanations, health, layers, machine, mapping, opened, package, parts,
+               problem, process, translation, which)
     found = {value for module in modules for value in vars(module).values()
              if isinstance(value, type) and issubclass(value, Model)}
     return sorted((one for one in found if one.model_fields and one.__name__ not in {"OfProcess", "OfEvent", "Tried"}),
@@ -132,7 +134,8 @@ def test_the_published_schema_allows_the_example(name):
 
 PARTS = {
     "lookup": {"process": process.Process, "container": parts.Container, "mapping": mapping.Mapping,
-               "mount": parts.Mount, "layer": parts.Layer, "file": parts.LayerFile},
+               "mount": parts.Mount, "layer": parts.Layer, "file": parts.LayerFile,
+               "package": package.Package},
     "layers": {"process": process.Process, "kernel": parts.Kernel, "mount": parts.Mount, "overlay": layers.Overlay,
                "option": layers.MountOption, "layer": layers.OverlayLayer, "directory": layers.Directory},
     "fds": {"open_file": opened.OpenFile},
@@ -144,8 +147,6 @@ PARTS = {
                   "name": translation.FileName, "view": translation.ProcessView},
     "doctor": {"finding": machine.ProofFinding},
 }
-# What only the command line says: a daemon is not asked for packages.
-LOCAL = {("lookup", "mapping"): {"package"}}
 ROWS = [(name, part, model) for name, of in PARTS.items() for part, model in of.items()]
 
 
@@ -158,8 +159,7 @@ def test_a_model_has_the_fields_of_the_published_schema(name, part, model):
     assert set(document(model)["required"]) == set(shape["required"])
     plain = {field for field in document(model)["properties"] if not field.endswith("_base64")}
     told = {field for field in shape["properties"] if not field.endswith("_base64")}
-    assert LOCAL.get((name, part), set()) <= told
-    assert plain == told - LOCAL.get((name, part), set())
+    assert plain == told
 
 
 def enumerated(shape: object) -> list[frozenset[str]]:
@@ -187,6 +187,8 @@ def test_the_words_are_those_that_answers_are_made_of():
     assert set(get_args(words.Proof)) == render.CONFIDENCE.keys()
     assert set(get_args(words.Confidence)) == set(render.CONFIDENCE.values())
     assert set(get_args(words.State)) - set(get_args(words.OpenState)) == {"copied-up"}
+    assert get_args(words.PackageState) == packages.STATES
+    assert get_args(words.PackageKind) == packages.KINDS
     assert set(get_args(words.OpenProof)) | {"build-id"} == set(get_args(words.Proof))
 
 

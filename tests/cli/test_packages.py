@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from mapsd.cli import through
-from mapsd.cli.command import Asked
-from mapsd.errors import UsageError
 from mapsd.model.packages import Brought, Distribution, Package
 from mapsd.views.columns import OF_PACKAGES, PACKAGES, Row, text
 from mapsd.views.render import as_json as rendered
@@ -104,13 +101,6 @@ def test_packages_are_more_columns_of_a_table():
     with child(lambda: mapped(SLEEP)) as pid:
         heading, plain = (mapsd(pid, *words).stdout.decode().splitlines()[0].split() for words in (["--packages"], []))
     assert heading == [*plain, *PACKAGES]
-
-
-@pytest.mark.parametrize("words", [["--packages"], ["-o", "package"], ["-o+PACKAGE_STATE"], ["--packages", "--json"]])
-def test_who_cannot_say_packages_is_not_asked_for_them(words):
-    asked = Asked(frozenset(), {"socket": "/no/daemon"}, ["lookup", *words, "1"])
-    with pytest.raises(UsageError, match="a daemon does not say them"):
-        through.answer(asked)
 
 
 def test_the_text_of_maps_has_no_packages():

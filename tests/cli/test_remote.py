@@ -55,7 +55,12 @@ PRINTED = [
     "translate PID 10:12 5", "translate PID bin", "translate PID --thread PID EXE", "translate --help", "doctor --help"]
 
 
-@pytest.mark.parametrize("words", PRINTED)
+OF_PACKAGES = [
+    "lookup PID --packages", "lookup PID --packages --json", "lookup PID --files -o USER_PATH,PACKAGE,PACKAGE_STATE",
+    "lookup PID --packages --format=proc", "lookup PID -o PACKAGES"]
+
+
+@pytest.mark.parametrize("words", [*PRINTED, *OF_PACKAGES])
 def test_a_command_prints_the_same_through_a_daemon(daemon, target, words):
     with open(f"/proc/{target}/maps") as maps:
         start = f"0x{maps.readline().partition('-')[0]}"

@@ -126,8 +126,8 @@ def test_a_chain_of_pages_is_followed_once():
 def test_a_status_says_what_was_written():
     one, two = dpkg.stanzas(STATUS)
     assert one == dpkg.Stanza(b"one", b"1.0+b1", b"amd64", b"same", b"origin (1.0)", b"install ok installed",
-                              (b"/etc/one d41d8cd98f00b204e9800998ecf8427e", b"/etc/two newconffile obsolete"))
-    assert (two.name, two.version, two.status, two.conffiles) == (b"two", b"2", b"deinstall ok config-files", ())
+                              b"\n/etc/one d41d8cd98f00b204e9800998ecf8427e\n/etc/two newconffile obsolete")
+    assert (two.name, two.version, two.status, two.conffiles) == (b"two", b"2", b"deinstall ok config-files", b"")
     assert dpkg.conffile(one.conffiles, b"/etc/one") == (True, Digest("md5", hashlib.md5(b"").digest()))
     assert dpkg.conffile(one.conffiles, b"/etc/two") == (True, None)
     assert dpkg.conffile(one.conffiles, b"/etc/on") == (False, None)

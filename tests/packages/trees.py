@@ -84,6 +84,10 @@ class _Walked:
         found = self.node(path)
         return found if isinstance(found, bytes) else b""
 
+    def head(self, path: bytes, size: int) -> bytes | Absent | Refused:
+        found = self.read(path, 1 << 40)
+        return found[:size] if isinstance(found, bytes) else found
+
     def listed(self, path: bytes) -> Sequence[bytes] | Absent | Refused:
         _, node = self._found(path, follow=True)
         if isinstance(node, Denied):

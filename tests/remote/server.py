@@ -65,7 +65,8 @@ def _answered(words: list[str], query: Query) -> Said:
             case ["containers"]:
                 return _json(containers.as_object(session.containers()))
             case ["processes", pid, "mappings"]:
-                answer = session.lookup(int(pid), thread, contained="container" in one)
+                answer = session.lookup(int(pid), thread, contained="container" in one,
+                                        packages="packages" in one)
                 held = selection.holding([int(one, 16) for one in query.get("address", [])])
                 kept = [one for one in answer.mappings if "address" not in query or held(one)]
                 return _json(render.as_json(answer._replace(mappings=tuple(kept))))

@@ -28,7 +28,9 @@ from tests.cli.answers import answer as of_any_bytes
 from tests.remote import values
 
 FORMS = ["", "--output-all", "--raw --output-all", "--null --output-all", "--files", "--files --output-all --raw",
-         "--json", "--ndjson", "--format=proc", "--color=always", "-o +FS_TYPE,EVIDENCE,MOUNT_ID"]
+         "--json", "--ndjson", "--format=proc", "--color=always", "-o +FS_TYPE,EVIDENCE,MOUNT_ID",
+         "--packages", "-o +DISTRIBUTION,PACKAGE_SOURCE,PACKAGE_REASON", "--files --packages --raw",
+         "--packages --json"]
 
 
 def wired(value: object, as_json: Callable, decoded: Callable):

@@ -26,6 +26,7 @@ from mapsd.views.explanation.object import as_object
 from mapsd.views.translationjson import translation_object
 from tests.cli.answers import CONTROL, answer
 from tests.cli.test_layers import HOUSED, overlay, process
+from tests.cli.test_packages import FOUND
 from tests.cli.test_translate import MADE
 from tests.cli.test_which import COMPOSED, IN_IMAGE
 from tests.remote import values
@@ -33,6 +34,13 @@ from tests.remote import values
 
 def looked_up(found):
     for form in ("--color=never", "--color=never --output-all", "--files --raw", "--json", "--ndjson"):
+        for seen in (None, Terminal(80, 24)):
+            yield from view.lines(parse(form.split(), lookup.COMMAND), seen, several=False)(iter([found]))
+
+
+def packaged(found):
+    for form in ("--color=never --packages", "--files --packages --raw", "--color=never --output-all",
+                 "--packages --json"):
         for seen in (None, Terminal(80, 24)):
             yield from view.lines(parse(form.split(), lookup.COMMAND), seen, several=False)(iter([found]))
 
@@ -52,8 +60,11 @@ def translated(found):
         yield from translate.run(parse(words, translate.COMMAND), lambda *_: found)[1]
 
 
+PACKAGED = answer(b"/a")._replace(packages=True, mappings=tuple(
+    one._replace(package=FOUND[place % len(FOUND)]) for place, one in enumerate(answer(b"/a").mappings)))
 ANSWERS: dict[str, tuple[dict, Callable, Callable]] = {
     "lookup": (render.as_json(answer(b"/a\\b")), process_answer, looked_up),
+    "lookup of packages": (render.as_json(PACKAGED), process_answer, packaged),
     "explain": (as_object(answer(b"/lib")._replace(mappings=answer(b"/lib").mappings[:1])), explained,
                 lambda found: (line for one in found.answer.mappings
                                for line in lines(found.explain(found.answer, one), 80))),

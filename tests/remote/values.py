@@ -34,9 +34,12 @@ from mapsd.model.layers import (
     Winner,
 )
 from mapsd.model.open import DATA, FdInfo, OpenAnswer, OpenFile
+from mapsd.model.packages import Brought, Distribution, Package
 from mapsd.model.translated import Hider, Inside, Name, Numbered, OnHost, Translation, View
 from mapsd.remote.decode import mappings, openfiles, translated
 from mapsd.remote.decode import named as opened_by
+from mapsd.remote.decode.packages import KINDS
+from mapsd.remote.decode.packages import STATES as STATES_OF_PACKAGES
 from mapsd.views.render import CONFIDENCE
 from tests.cli.answers import NAMES, STATES
 
@@ -64,6 +67,11 @@ processes = built(ProcessFacts, st.integers(1, 1 << 22), numbers, names, st.inte
 roles = st.sampled_from(["upper", "lower", "data"])
 
 
+packages = built(Package, st.sampled_from(KINDS), texts, texts, maybe(texts), maybe(built(
+    Distribution, texts, maybe(texts))), maybe(texts)) | built(
+    Package, st.sampled_from(KINDS), texts, texts, maybe(texts), st.none(), texts, maybe(texts))
+broughts = built(Brought, st.sampled_from(STATES_OF_PACKAGES), maybe(packages), maybe(names), maybe(
+    st.integers(1, 300)), maybe(texts), needs.map(tuple))
 of_images = built(ImageLayer, st.integers(1, 200), maybe(texts), maybe(texts), names, maybe(texts))
 containers = built(Container, *(maybe(texts),) * 8, reason=maybe(texts))
 
@@ -84,9 +92,13 @@ answers = built(
     st.sampled_from(list(CONFIDENCE)), evidence, maybe(texts), needs.map(tuple), maybe(st.binary(min_size=1,
                                                                                                  max_size=20)),
 ) | built(Answer, vmas, st.sampled_from([kind for kind in mappings.KINDS if kind != "file"]))
+shown = processes, texts, st.sampled_from([None, "backing-inode", "overlay-inode"]), moments
 process_answers = built(
-    ProcessAnswer, processes, texts, st.sampled_from([None, "backing-inode", "overlay-inode"]), moments,
-    st.lists(answers, max_size=4).map(tuple), skipped, maybe(containers))
+    ProcessAnswer, *shown, st.lists(answers, max_size=4).map(tuple), skipped, maybe(containers),
+) | built(
+    ProcessAnswer, *shown, st.lists(st.builds(lambda one, package: one._replace(package=package), answers,
+                                              maybe(broughts)), min_size=1, max_size=4).map(tuple),
+    skipped, maybe(containers), packages=st.just(True))
 
 infos = built(FdInfo, st.integers(-1, 1 << 62), st.integers(0, 1 << 30), st.integers(0, 99), maybe(numbers))
 open_files = built(

@@ -8,7 +8,7 @@ from mapsd.views.render import JsonObject, as_json
 
 PLACE = ("start", "end", "perms", "offset")
 FIELDS = (*PLACE, "kind", "shown", "user_path", "host_path", "openable_path", "mount", "backing", "state",
-          "confidence", "proof", "evidence", "build_id", "reason", "needs")
+          "confidence", "proof", "evidence", "build_id", "reason", "needs", "package")
 
 
 def mappings(answer: ProcessAnswer, fields: Collection[str]) -> JsonObject:

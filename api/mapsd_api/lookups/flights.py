@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar, cast
 
 from mapsd_api.answers.problems import busy
+from mapsd_api.lookups.apart import Apart
 from mapsd_api.lookups.pool import Pool
 
 Worker = TypeVar("Worker")
@@ -20,7 +21,7 @@ Found = TypeVar("Found")
 class Flights(Generic[Worker]):
     """Questions on their way to the workers of a pool."""
 
-    def __init__(self, pool: Pool[Worker], waiting: int) -> None:
+    def __init__(self, pool: Pool[Worker] | Apart[Worker], waiting: int) -> None:
         """Let at most *waiting* questions stand in line for a worker."""
         self._pool, self._limit = pool, waiting
         self._changed = threading.Condition()

@@ -9,6 +9,7 @@ from mapsd.errors import AccessDenied, MapsdError, ProcessGone, UsageError
 from mapsd.linux.files import unless_exhausted
 from mapsd.linux.rights.authority import Peer
 from mapsd.model import ProcessFacts
+from mapsd.sources import Tree
 from mapsd_api.answers.problems import Problem, of_failure
 from mapsd_api.asker.identity import Identity
 from mapsd_api.lookups.flights import Flights
@@ -46,6 +47,9 @@ class Authority(Protocol):
 
     def visible(self, peer: Peer, pids: Sequence[int]) -> Collection[int]:
         """Return those of *pids* that it would."""
+
+    def reader(self, peer: Peer) -> Callable[[Tree], Tree] | None:
+        """Return what gives files as a peer may read them, None for one that may read what we may."""
 
 
 class Look(NamedTuple):
@@ -175,6 +179,10 @@ class Service:
     def may_see(self, identity: Identity, pid: int) -> bool:
         """Return whether somebody may see a process."""
         return identity.everything or self._authority.may_see(identity.peer, pid)
+
+    def reader(self, identity: Identity) -> Callable[[Tree], Tree] | None:
+        """Return what gives files as somebody may read them, None for those who may see everything."""
+        return None if identity.everything else self._authority.reader(identity.peer)
 
     def processes(self, identity: Identity, pids: Sequence[int]) -> Iterator[ProcessFacts]:
         """Yield who those of *pids* are that somebody may see, in their order."""

@@ -1,10 +1,11 @@
 """What is counted of requests and of questions of authority."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mapsd.linux.rights.authority import Peer
+from mapsd.sources import Tree
 from mapsd_api.lookups.service import Authority
 from mapsd_api.records.metrics import Metrics
 
@@ -41,3 +42,7 @@ class CountedAuthority:
         seen = self._authority.visible(peer, pids)
         self._metrics.authority_asked(seen=len(seen), hidden=len(pids) - len(seen))
         return seen
+
+    def reader(self, peer: Peer) -> Callable[[Tree], Tree] | None:
+        """Return what gives files as a peer may read them, None for one that may read what we may."""
+        return self._authority.reader(peer)

@@ -28,6 +28,7 @@ class Daemon:
     """What answers."""
 
     service: Service
+    slowly: Service  # for what may take long: the same, but fewer at a time
     roster: Roster
     listings: Listings[Known]
     watcher: Watcher
@@ -83,6 +84,13 @@ class OfContainer(BaseModel):
 
     container: bool = Field(default=False, description="Also the container, and which layers of its image the layers "
                                                        "are: without it neither is said")
+
+
+class OfPackages(BaseModel):
+    """A question of which the answer may have the package of each file."""
+
+    packages: bool = Field(default=False, description="Also the package of each file's bytes, by the databases in the "
+                                                      "container itself: without it `package` is absent")
 
 
 Meant = Annotated[OfMeans, Query()]

@@ -28,6 +28,7 @@ from mapsd_api.routes.asked import (
     Meant,
     OfContainer,
     OfMeans,
+    OfPackages,
     Pid,
     exact_path,
 )
@@ -35,7 +36,7 @@ from mapsd_api.routes.asked import (
 router = APIRouter(tags=["mappings"], prefix="/processes/{pid}", responses=OF_PROCESS)
 
 
-class MappingsAsked(OfMeans, OfContainer):
+class MappingsAsked(OfMeans, OfContainer, OfPackages):
     """Which mappings are wanted, and what of them."""
 
     address: list[Address] = Field([], description="Only the mappings that hold one of these addresses")
@@ -61,6 +62,11 @@ class MappingsAsked(OfMeans, OfContainer):
     def _fields(cls, words: list[str]) -> list[str]:
         return _known(words, forms.FIELDS, "field")
 
+    @property
+    def of_packages(self) -> bool:
+        """Return whether the answer has packages."""
+        return "package" in self.fields or (self.packages and not self.fields)
+
     def selected(self, answer: ProcessAnswer) -> ProcessAnswer:
         """Return an answer with the mappings that are wanted."""
         wanted: list[selection.Wanted] = [selection.overlaid] if self.overlay_only else []
@@ -75,7 +81,7 @@ class MappingsAsked(OfMeans, OfContainer):
     def text(self, answer: ProcessAnswer, fragments: Fragments, *, lined: bool) -> Text:
         """Return an answer in the form that is wanted: JSON, or lines of it."""
         selected = self.selected(answer)
-        if selected is answer and not self.files and not self.fields:
+        if selected is answer and not (self.files or self.fields or answer.packages):
             return Text(fragments.lines(answer)) if lined else fragments.whole(answer)
         found = (forms.files if self.files else forms.mappings)(selected, frozenset(self.fields))
         if lined:
@@ -161,12 +167,16 @@ def _place(one: Located, places: dict[int, int]) -> JsonObject:
 
 def _told(daemon: Answering, asker: Asker, operation: str, pid: int, asked: OfMeans,
           form: Callable[[ProcessAnswer], Text | None], *key: Hashable) -> Told:
+    contained = isinstance(asked, MappingsAsked) and asked.container
+    packages = isinstance(asked, MappingsAsked) and asked.of_packages
+    reader = daemon.service.reader(asker) if packages else None
+
     def question(worker: Worker) -> Told:
-        contained = isinstance(asked, OfContainer) and asked.container
-        answer = worker.by(asked.proof).lookup(pid, asked.thread, contained=contained)
+        answer = worker.by(asked.proof).lookup(pid, asked.thread, contained=contained, packages=packages, reader=reader)
         daemon.metrics.answered(answer.mappings)
         return Told(answer.process, form(answer))
-    return daemon.service.ask(asker, operation, pid, question, operation, asked.model_dump_json(), *key)
+    service = daemon.slowly if packages else daemon.service
+    return service.ask(asker, operation, pid, question, operation, asked.model_dump_json(), reader, *key)
 
 
 def _meant(answer: ProcessAnswer, wanted: list[int | bytes]) -> ProcessAnswer:

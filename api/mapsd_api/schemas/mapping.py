@@ -14,9 +14,11 @@ from mapsd_api.schemas.base import (
     Needs,
     Selected,
     Text,
+    absent,
     exact,
     example,
 )
+from mapsd_api.schemas.package import SAME, Package
 from mapsd_api.schemas.parts import FRAME, KERNEL, LIBSSL, ROOT, Backing, Container, Evidence, Mount, OfProcess
 from mapsd_api.schemas.parts import ShowingKernel as Kernel
 from mapsd_api.schemas.process import AS_OF, NGINX
@@ -78,12 +80,14 @@ class Found(Model):
     build_id: str | None = Field(pattern="^([0-9a-f]{2})+$", description="The mapped file's build id, where asked for")
     reason: Text | None = Field(description="What stood in the way, where something is not established")
     needs: Needs | None = Field(description="What would settle it: capabilities of the daemon, mostly")
+    package: Package | None = absent("The package of the bytes, only where it was asked for (packages=true); null for "
+                                     "what is no file")
 
 
 class Mapping(Found, Range):
     """One mapping: what the process calls the file, which file holds the bytes, and whether the two still agree."""
 
-    model_config = example(COPIED_UP)
+    model_config = example(COPIED_UP, {**COPIED_UP, "package": SAME})
 
 
 class MappedFile(Found):

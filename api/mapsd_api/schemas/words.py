@@ -18,3 +18,5 @@ Step = Literal["shown", "doubt", "mount", "name", "candidates", "proof", "verdic
 What = Literal["opens", "metacopy", "merged", "whiteout", "passed", "blocked", "hidden", "unknown"]
 NameWhat = Literal["visible", "metadata", "hidden", "unreachable", "unknown"]
 HiderWhat = Literal["copied-up", "file", "directory", "whiteout", "opaque", "redirect", "blocked", "mount"]
+PackageState = Literal["same", "differs", "unowned", "unknown"]
+PackageKind = Literal["dpkg", "apk", "rpm", "python", "node"]

@@ -13,6 +13,7 @@ from mapsd.linux import syscalls
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.rights import credentials
 from mapsd.linux.rights.disguise import asked_as
+from mapsd.linux.rights.reading import Reader
 from mapsd.linux.rights.sample import Sample
 
 CHUNK = 64  # processes that are asked about, and descriptors that are open, before the thread is itself again
@@ -59,6 +60,10 @@ class Authority:
         # permitted capabilities close it to everybody without capabilities (cap_ptrace_access_check()).
         return _without_us(self._procfs, _visible(self._procfs, pids, ask))
 
+    def reader(self, peer: Peer) -> Reader:
+        """Return what gives files as *peer* may read them."""
+        return Reader(peer.uid, peer.gid, peer.groups)
+
     def test(self) -> None:
         """Raise NoAuthority unless this kernel and our capabilities give right answers about processes of our own."""
         before = credentials.own()
@@ -97,6 +102,9 @@ class OwnAuthority:
             return frozenset()
         seen = _visible(self._procfs, pids, lambda opening: opening())
         return seen if credentials.dumpable() == 1 else _without_us(self._procfs, seen)
+
+    def reader(self, peer: Peer) -> None:
+        """Return None: whoever sees anything may read what we may."""
 
     def test(self) -> None:
         """Raise NoAuthority unless we are one user without capabilities, and answers about our own processes right."""

@@ -4,6 +4,7 @@ from mapsd.model import Answer, ProcessAnswer, Vma
 from mapsd.remote.decode import parts
 from mapsd.remote.decode.containers import container
 from mapsd.remote.decode.fields import Fields
+from mapsd.remote.decode.packages import brought
 from mapsd.views.render import CONFIDENCE
 from mapsd.views.selection import STATES
 
@@ -14,11 +15,11 @@ _PERMS = ("r-", "w-", "x-", "sp")
 def process_answer(answer: Fields) -> ProcessAnswer:
     """Return what is known of a process's mappings. Raises Malformed."""
     parts.checked(answer)
-    kernel = answer.part("kernel")
+    kernel, found = answer.part("kernel"), list(answer.parts("mappings"))
     return ProcessAnswer(parts.process(answer.part("process")), kernel.text("release"),
                          kernel.maybe(Fields.text, "shows"), parts.moment(answer, "as_of"),
-                         tuple(map(_mapping, answer.parts("mappings"))), parts.skipped(answer),
-                         answer.maybe(container, "container"))
+                         tuple(map(_mapping, found)), parts.skipped(answer),
+                         answer.maybe(container, "container"), packages=any("package" in one for one in found))
 
 
 def _mapping(one: Fields) -> Answer:
@@ -26,7 +27,8 @@ def _mapping(one: Fields) -> Answer:
         _vma(one), one.word("kind", KINDS), one.maybe(Fields.path, "user_path"), one.maybe(Fields.path, "host_path"),
         one.maybe(Fields.path, "openable_path"), one.maybe(parts.mount, "mount"), one.maybe(parts.backing, "backing"),
         one.maybe(state, "state"), one.maybe(proof, "proof") or "none", parts.evidence(one),
-        one.maybe(Fields.text, "reason"), parts.needs(one), one.maybe(_hexadecimal, "build_id"))
+        one.maybe(Fields.text, "reason"), parts.needs(one), one.maybe(_hexadecimal, "build_id"),
+        package=one.maybe(brought, "package") if "package" in one else None)
 
 
 def _vma(one: Fields) -> Vma:
