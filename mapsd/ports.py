@@ -1,8 +1,11 @@
 """The questions that the rules may ask: values in, values out, never a descriptor."""
 
-from mapsd.light import NamedTuple, Protocol, Sequence
+from mapsd.light import TYPE_CHECKING, NamedTuple, Protocol, Sequence
 from mapsd.model import Absent, DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Refused, Vma
 from mapsd.model.held import Held
+
+if TYPE_CHECKING:
+    from mapsd.model.served import Server
 
 
 class ByVma(NamedTuple):
@@ -96,6 +99,9 @@ class Machine(Protocol):
     def place_of(self, mount_id: int, ref: FileRef) -> Namespace:
         """Return which mount namespace a mount is in."""
 
+    def served_by(self, device: DeviceId) -> "Sequence[Server] | Refused":
+        """Return the known programs that serve a FUSE filesystem."""
+
     def default(self, switch: str) -> bool:
         """Return the overlay module's default of a switch; True where it cannot be read."""
 
@@ -120,10 +126,16 @@ class Contents(Protocol):
 
 
 class PageFrames(Protocol):
-    """Comparison of page frames."""
+    """Comparison of page frames, and of what is in them."""
 
     def compare(self, vma: Vma, candidate: FileRef) -> tuple[str, str]:
         """Return "same", "different" or "silent", and what was seen or stood in the way."""
+
+    def contents(self, vma: Vma, candidate: FileRef) -> tuple[str, str]:
+        """Return "same", "different" or "silent": whether the pages of the mapping have a candidate's bytes.
+
+        Of the mapping's pages only those are read that are in memory.
+        """
 
 
 class BuildIds(Protocol):

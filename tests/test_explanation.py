@@ -88,6 +88,17 @@ def test_a_served_filesystem_is_no_overlay_of_the_kernels():
     assert "never copied up" not in told["name"]
 
 
+def test_a_file_that_a_server_has_open_is_told_as_what_it_is():
+    mount = MOUNT._replace(fs_type=b"fuse.fuse-overlayfs")
+    served = COPIED._replace(mount=mount, state="current", proof="lookup", trail=TRAIL._replace(
+        candidates=(LOWER,), copy="", rule="only"), evidence=(Evidence("contents", "2 pages"),))
+    told = Told(served)
+    assert told["candidates"] == (
+        "The one that its server has open by this name in its layers: - lower layer 2, device 254:0, inode 5: /l2/f")
+    assert told["proof"].startswith("The kernel says which process serves the file")
+    assert "The overlay" not in "".join(told[name] for name in ("doubt", "mount", "name", "candidates", "proof"))
+
+
 def test_what_several_candidates_have_in_common_is_said_once():
     silent = "no page of the file is present in the mapping"
     evidence = tuple(Evidence("page-frame", f"{what}: {silent}") for what in ("the lower file", "the upper file"))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mapsd.linux.backingfile import BackingFile
     from mapsd.linux.elsewhere.hostroot import HostRoot
     from mapsd.linux.layercontents import LayerContents
+    from mapsd.model.served import Server
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -33,6 +34,7 @@ class LiveMachine:
         theirs = process.mounts()
         self._by_handle: dict[tuple[OverlayHandle, tuple[int, ...], str], Found] = {}
         self._defaults: dict[str, bool] = {}
+        self._servers: dict[DeviceId, tuple[Server, ...] | Refused] = {}
         self._view, self._mounts, self._root = observer(process.host)
         self._layers = LayerDirs(self._view.open, process.open_named, self._named, self._confirmed)
         self._filesystems = Filesystems(((self._mounts, self._view.open), (theirs, process.open_named)))
@@ -69,6 +71,13 @@ class LiveMachine:
         """Return where other processes' mount namespaces have a superblock mounted, as each of them calls it."""
         from mapsd.linux.namespaces import mount_points  # noqa: PLC0415  (most layers have absolute paths)
         return mount_points(device, self.process.host.procfs)
+
+    def served_by(self, device: DeviceId) -> "tuple[Server, ...] | Refused":
+        """Return the known programs that serve a FUSE filesystem, asked for once."""
+        from mapsd.linux.fuseservers import servers  # noqa: PLC0415  (few files are served so)
+        if device not in self._servers:
+            self._servers[device] = servers(device, self.process.host, self._mounts)
+        return self._servers[device]
 
     def reads_trusted(self) -> bool:
         """Return whether the observer has CAP_SYS_ADMIN in the initial user namespace."""

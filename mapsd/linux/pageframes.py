@@ -63,6 +63,21 @@ class LivePageFrames:
                 self.close()
         return "silent", "the addresses held another mapping meanwhile"
 
+    def contents(self, vma: Vma, candidate: FileRef) -> tuple[str, str]:
+        """Return "same", "different" or "silent": whether the pages of the mapping have a candidate's bytes."""
+        from mapsd.linux.pagecontents import compare  # noqa: PLC0415  (only where a server gives the bytes)
+        try:
+            verdict = compare(self._machine, self._pagemaps()[0], vma, candidate)
+            if self._is_still(vma):
+                return verdict
+        except OSError as error:
+            unless_exhausted(error)
+            return "silent", f"its memory or the candidate cannot be read: {error.strerror}"
+        finally:
+            if not self._keep:
+                self.close()
+        return "silent", "the addresses held another mapping meanwhile"
+
     def _is_still(self, vma: Vma) -> bool:
         # The kernel's maps text escapes newlines only; a text longer than a page has no link.
         link = self._machine.process.link(vma)
@@ -103,7 +118,7 @@ class LivePageFrames:
     def _pages(self, theirs: int, vma: Vma) -> list[int]:
         """Return the first pages that are present, looked for once for all candidates of a mapping."""
         if self._present is None or self._present[0] is not vma:
-            self._present = vma, list(islice(_present(theirs, vma), PAGES_COMPARED))
+            self._present = vma, list(islice(present(theirs, vma), PAGES_COMPARED))
         return self._present[1]
 
 
@@ -122,18 +137,19 @@ def _own_pagemap() -> int:
     return os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _present(pagemap_fd: int, vma: Vma) -> Iterator[int]:
+def present(pagemap_fd: int, vma: Vma) -> Iterator[int]:
     """Yield the numbers (in pages, from the start of the mapping) of present file pages."""
     pages = min((vma.end - vma.start) // PAGE, PAGES_ASKED)
     for first in range(0, pages, CHUNK):
         count = min(CHUNK, pages - first)
         data = os.pread(pagemap_fd, count * 8, (vma.start // PAGE + first) * 8)
-        for number, entry in enumerate(pagemap.parse(data), first):
-            if entry.present and entry.file:
+        for number, one in enumerate(pagemap.parse(data), first):
+            if one.present and one.file:
                 yield number
 
 
-def _entry(pagemap_fd: int, address: int) -> pagemap.PageEntry:
+def entry(pagemap_fd: int, address: int) -> pagemap.PageEntry:
+    """Return what pagemap says of the page at an address; raises OSError."""
     data = pagemap.parse(os.pread(pagemap_fd, 8, address // PAGE * 8))
     return data[0] if data else pagemap.PageEntry(present=False, file=False, frame=0)
 
@@ -143,17 +159,17 @@ def _compare_page(theirs: int, ours: int, fd: int, vma: Vma, page: int) -> "_Fra
     if offset >= os.fstat(fd).st_size:
         # A mapped page of a file is dropped when the file shrinks: present means inside the file.
         return "silent", f"page {offset // PAGE} lies behind the candidate's end"
-    before = _entry(theirs, address)
+    before = entry(theirs, address)
     mapped = syscalls.mmap_page(fd, offset, PAGE)
     try:
         if not syscalls.mincore(mapped):
             mine = 0
         else:
             syscalls.populate_read(mapped, PAGE)
-            mine = _entry(ours, mapped).frame
+            mine = entry(ours, mapped).frame
     finally:
         syscalls.munmap(mapped, PAGE)
-    if before != _entry(theirs, address) or not before.frame or not before.file:
+    if before != entry(theirs, address) or not before.frame or not before.file:
         return "silent", "the page moved or is hidden"
     return _Frames(offset // PAGE, before.frame, mine)
 

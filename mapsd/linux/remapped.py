@@ -108,6 +108,10 @@ class Remapped:
             return "silent", "no page of the file is present in memory"
         return self._frames.compare(vma, candidate)
 
+    def contents(self, _: Vma, __: FileRef) -> tuple[str, str]:
+        """Return "silent": to read a file that is served by a process may wait for it."""
+        return "silent", "its bytes are not read"
+
     def vm_files(self) -> LiveVmFiles:
         """Return what the kernel says of our own mappings, which is read once."""
         if self._vm_files is None:

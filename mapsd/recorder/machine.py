@@ -1,7 +1,8 @@
 """The observer's own view on tape: files, layers, mounts."""
 
 from mapsd.light import Callable, Sequence
-from mapsd.model import DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle
+from mapsd.model import DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Refused
+from mapsd.model.served import Server
 from mapsd.ports import ByHandle, FileRef, Namespace
 from mapsd.recorder.tape import Tape
 from mapsd.recording import questions
@@ -55,6 +56,10 @@ class TapedMachine:
         """Return which mount namespace a mount is in."""
         return self._tape.ask(questions.PLACE_OF, (self._about(), mount_id, ref),
                               lambda: self._live.place_of(mount_id, ref))
+
+    def served_by(self, device: DeviceId) -> Sequence[Server] | Refused:
+        """Return the known programs that serve a FUSE filesystem."""
+        return self._tape.ask(questions.SERVED_BY, (str(device),), lambda: self._live.served_by(device))
 
     def default(self, switch: str) -> bool:
         """Return the overlay module's default of a switch."""

@@ -20,6 +20,11 @@ class TapedFrames:
         return self._tape.ask(questions.FRAMES, (self._about(), vma, candidate),
                               lambda: self._live.compare(vma, candidate))
 
+    def contents(self, vma: Vma, candidate: FileRef) -> tuple[str, str]:
+        """Return "same", "different" or "silent": whether the pages of the mapping have a candidate's bytes."""
+        return self._tape.ask(questions.CONTENTS, (self._about(), vma, candidate),
+                              lambda: self._live.contents(vma, candidate))
+
 
 class TapedBuildIds:
     """The port BuildIds."""

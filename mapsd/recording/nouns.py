@@ -19,6 +19,7 @@ from mapsd.model.diagnosis import NUMBERS, Capabilities, Diagnosis, Finding
 from mapsd.model.held import Held, LayerHeld, Walked
 from mapsd.model.layers import Link, Way
 from mapsd.model.open import Entry, FdInfo
+from mapsd.model.served import ServedFrom, Server
 from mapsd.parse.stat import Stat
 from mapsd.ports import ByHandle, ByVma, InLayer, InRoot, Namespace
 from mapsd.recording.codec import (
@@ -138,6 +139,11 @@ HELD: Codec[Held] = record(
     layer=maybe(LAYER_HELD))
 STAT: Codec[Stat] = record(Stat, name=PATH, state=TEXT, flags=NUMBER, start_time=NUMBER)
 FD_INFO: Codec[FdInfo] = record(FdInfo, position=NUMBER, flags=NUMBER, mount_id=NUMBER, inode=maybe(NUMBER))
+_SERVED_FROM: Codec[ServedFrom] = record(
+    ServedFrom, path=PATH, device=maybe(DEVICE), inode=maybe(NUMBER), fs_type=maybe(PLAIN), believed=FLAG)
+SERVER: Codec[Server] = record(
+    Server, pid=NUMBER, program=PLAIN, started=NUMBER, outside=FLAG, lowers=many(PATH), upper=maybe(PATH),
+    directories=many(PATH), files=many(_SERVED_FROM))
 ENTRY: Codec[Entry] = record(Entry, fd=TEXT, shown=maybe(PATH), info=maybe(FD_INFO), device=maybe(DEVICE),
                              inode=maybe(NUMBER), mount_id=maybe(NUMBER))
 WAY: Codec[Way] = record(Way, path=PATH, found=FOUND, rest=PATH, links=many(record(Link, path=PATH, text=PATH)))

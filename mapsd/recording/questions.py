@@ -6,12 +6,13 @@ A question that a recording has no answer to is answered as one that could not b
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from mapsd.light import Callable
+from mapsd.light import Callable, Sequence
 from mapsd.model import Absent, FileFacts, Found, LayerDir, Mount, Refused, Vma
 from mapsd.model.diagnosis import Diagnosis
 from mapsd.model.held import Held
 from mapsd.model.layers import Way
 from mapsd.model.open import Entry
+from mapsd.model.served import Server
 from mapsd.parse.stat import Stat
 from mapsd.ports import Namespace
 from mapsd.recording.codec import (
@@ -45,6 +46,7 @@ from mapsd.recording.nouns import (
     NAMESPACE,
     OVERLAY_HANDLE,
     REFUSED,
+    SERVER,
     STAT,
     VERDICT,
     VMA,
@@ -139,6 +141,8 @@ HANDLE_DIRECTORY: Question[LayerDir | None] = Question("handle of a directory", 
                                                        _nothing)
 PLACE_OF: Question[Namespace] = Question("namespace", (TEXT, NUMBER, FILE_REF), NAMESPACE,
                                          lambda *_: Namespace("unknown", REASON))
+SERVED_BY: Question[Sequence[Server] | Refused] = Question(
+    "served by", (TEXT,), either(("servers", tuple, many(SERVER)), ("refused", Refused, REFUSED)), _lost)
 DEFAULT: Question[bool] = Question("default", (TEXT,), FLAG, lambda _: True)
 TRUSTED: Question[bool] = Question("reads trusted attributes", (), FLAG, lambda: False)
 LISTED: Question[tuple[tuple[bytes, bool], ...]] = Question(
@@ -148,6 +152,7 @@ PARAMETERS: Question[tuple[tuple[str, bool], ...]] = Question(
 
 # The means; the first text is the entry that is held, empty for a mapping.
 FRAMES: Question[Verdict] = Question("page frames", (TEXT, VMA, FILE_REF), VERDICT, _silent)
+CONTENTS: Question[Verdict] = Question("page contents", (TEXT, VMA, FILE_REF), VERDICT, _silent)
 BUILD_ID_MAPPED: Question[bytes | Refused] = Question("build id mapped", (VMA,), _BUILD_ID, _lost)
 BUILD_ID_OF: Question[bytes | Refused] = Question("build id", (FILE_REF,), _BUILD_ID, _lost)
 VM_FILE: Question[Held | Refused] = Question(

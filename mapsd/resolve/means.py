@@ -51,5 +51,11 @@ class Means:
                 break
         return said
 
+    def contents(self, vma: Vma, candidate: FileRef) -> Said:
+        """Return whether the bytes of a mapping's pages are a candidate's: for files of a server, on no other way."""
+        if self._proof != "auto":
+            return Said("contents", "silent", "its bytes were not asked for")
+        return Said("contents", *self._frames.contents(vma, candidate))
+
     def _by_frame(self, vma: Vma, candidate: FileRef) -> Said:
         return Said("page-frame", *self._frames.compare(vma, candidate))

@@ -1,5 +1,6 @@
 """From one mapping to its answer: the order of the steps."""
 
+from mapsd.light import TYPE_CHECKING
 from mapsd.model import Absent, Answer, Backing, DeviceId, Evidence, FileFacts, Found, Layer, Mount, OverlayOptions, Vma
 from mapsd.parse.maps import kind_of
 from mapsd.parse.overlay_xattrs import OVERLAY_FID, OVERLAY_FIDS
@@ -15,6 +16,9 @@ from mapsd.resolve.passing import UNIONS, doubted
 from mapsd.resolve.scene import Place, Scene
 from mapsd.resolve.vmfile import completed
 from mapsd.resolve.vmname import named
+
+if TYPE_CHECKING:
+    from mapsd.resolve.served import Served
 
 # Filesystems whose files are other files: what they name by device and inode is not where the bytes are.
 STACKED = (b"fuse", b"ecryptfs", b"aufs", b"unionfs", b"shiftfs", b"wrapfs", b"mhddfs", b"incremental-fs")
@@ -33,6 +37,7 @@ class Resolver:
         self._candidates: dict[tuple[_File, Mount], Candidates | None] = {}
         self._host_paths: dict[Place, bytes | None] = {}
         self._of_file: dict[_File, Answer] = {}
+        self._served: Served | None = None
 
     def answer(self, vma: Vma) -> Answer | None:
         """Return what is known of one mapping, None where its addresses hold another one by now."""
@@ -97,6 +102,8 @@ class Resolver:
         if mount is None or mount.fs_type == OVERLAY or mount.device != vma.device:
             reason = place.reason or "the filesystem that the kernel names is in no mount table"
             return Finding(None, "none", None, (), reason, (place.needs,) if place.needs else ())
+        if mount.fs_type.startswith(b"fuse") and mount.fs_type != b"fuseblk":
+            return self._of_server(vma, place, mount)
         if mount.fs_type.startswith(STACKED) and mount.fs_type != b"fuseblk":
             name = mount.fs_type.decode("ascii", "backslashreplace")
             reason = f"{name} is served from other files, which the kernel does not know"
@@ -106,6 +113,12 @@ class Resolver:
         # Up to Linux 6.7 an overlay's file is printed so as well, also after the overlay has left every mount table.
         overlaid = place.mount is None and not _has_own_handle(place.facts)
         return Finding(Backing(path, vma.device, vma.inode, mount.fs_type, overlaid), "kernel-inode", True, (seen,))
+
+    def _of_server(self, vma: Vma, place: Place, mount: Mount) -> Finding:
+        if self._served is None:
+            from mapsd.resolve.served import Served  # noqa: PLC0415  (few files are served by a process)
+            self._served = Served(self)
+        return self._served.finding(vma, place, mount)
 
     def _overlaid(self, vma: Vma, place: Place, mount: Mount) -> Finding:
         overlay = self.overlay(mount)

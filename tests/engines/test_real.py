@@ -53,12 +53,16 @@ def test_each_mapped_file_is_of_the_layer_that_brought_it(engine: Engine):
         for mapping in answer.mappings:
             if mapping.kind != "file":
                 continue
-            if not has_layers(engine):
+            if engine.name.endswith("native"):
                 assert mapping.backing is None or layers.of(mapping.backing.layer_path) is None
                 continue
+            served = engine.name.endswith("fuse")
+            if served and mapping.backing is None:
+                continue  # it was changed since, or none of its pages is in memory
             assert mapping.backing is not None, mapping
             layer = layers.of(mapping.backing.layer_path)
-            name = (mapping.user_path or b"").decode()
+            # Where root may not enter, the name is only the kernel's.
+            name = (mapping.user_path or (mapping.vma.name if served else b"")).decode()
             # What was changed before it was mapped is the container's own.
             wanted = None if name.endswith("libupd.so") else one.image.at[name]
             assert (layer.position if layer else None) == wanted, mapping
@@ -66,7 +70,8 @@ def test_each_mapped_file_is_of_the_layer_that_brought_it(engine: Engine):
             if name.startswith(f"/{LAB}/"):
                 assert bytes_of(one.pid, mapping.vma) == Path(mapping.backing.path.decode()).read_bytes()[:4096]
             seen.add(name)
-        assert len(seen) > 2 or not has_layers(engine)
+        # Where root may not enter, only files that are older than the server are named.
+        assert len(seen) > 2 or engine.name.endswith("native") or engine.name == "rootless-fuse", seen
 
 
 def test_overlays_and_names_say_which_layer_of_the_image_it_is(engine: Engine):

@@ -61,6 +61,7 @@ def test_anything_else_is_read_from_memory_and_says_why(found, why):
     (answer(1), True), (answer(1, LOWER._replace(fs_type=b"fuse.x")), False), (answer(1, None, "none"), False),
     (answer(1, None, "none")._replace(mount=Mount(1, 0, OVERLAY, b"/", b"/", b"overlay", b"")), True),
     (answer(1, None, "none")._replace(mount=Mount(1, 0, OVERLAY, b"/", b"/", b"nfs4", b"")), False),
+    (answer(1)._replace(mount=Mount(1, 0, OVERLAY, b"/", b"/", b"fuse.fuse-overlayfs", b"")), False),
     (answer(1, None, "none", "memfd"), True), (answer(1, None, "none", "vdso"), True),
     (answer(1, None, "none", "heap"), False), (answer(1, None, "none", "device"), False)])
 def test_a_page_is_faulted_in_only_where_no_server_and_no_driver_is_asked(found, may):

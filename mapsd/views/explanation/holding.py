@@ -19,6 +19,8 @@ MEANS = {
               "may have ended elsewhere when the mapping was made.",
     "none": "Nothing told which file the mapping holds.",
 }
+_SERVED = ("The kernel says which process serves the file and what that has open. The bytes of its pages in memory "
+           "were compared with the file's. What the server does with other pages is its own word.")
 RULES = {
     "only": "So the mapping holds the one candidate:",
     "same": "This candidate is what is mapped, and no other is, so the mapping holds it:",
@@ -49,7 +51,11 @@ NEEDS = {
 def candidates(mapping: Answer) -> Iterator[Words]:
     """Yield the files that the mapping could hold, and why these."""
     trail, backing = mapping.trail, mapping.backing
-    if trail.candidates and mapping.proof == "kernel-inode":
+    if is_served(mapping):
+        yield say("The one that its server has open by this name in its layers:" if trail.candidates else
+                  "Any file of the machine that serves this filesystem: none of its server's open files is known to be "
+                  "it.")
+    elif trail.candidates and mapping.proof == "kernel-inode":
         yield say("The line names one file:")
     elif trail.candidates:
         yield _choice(mapping)
@@ -58,8 +64,6 @@ def candidates(mapping: Answer) -> Iterator[Words]:
         yield item(file(backing))
     elif is_overlay(mapping):
         yield say("No candidate was found.")
-    elif is_served(mapping):
-        yield say("Any file of the machine that serves this filesystem: none was looked for.")
     else:
         yield say("None could be named.")
     yield from (item(_candidate(one)) for one in trail.candidates)
@@ -99,9 +103,9 @@ def _choice(mapping: Answer) -> Words:
 def proof(mapping: Answer) -> Iterator[Words]:
     """Yield what was asked, what it said, the rule that decided, and what would settle what is open."""
     trail = mapping.trail
-    yield say(MEANS[mapping.proof])
+    yield say(_SERVED if is_served(mapping) and mapping.proof == "lookup" else MEANS[mapping.proof])
     yield from map(item, map(said, _observed(mapping)))
-    if mapping.backing is not None and is_overlay(mapping):
+    if mapping.backing is not None and (is_overlay(mapping) or is_served(mapping)):
         yield say(RULES["copy" if mapping.proof == "build-id" and mapping.backing.inode is None else trail.rule])
         yield item(file(mapping.backing))
     if trail.verdict == "live" and is_overlay(mapping) and mapping.state in STATES:

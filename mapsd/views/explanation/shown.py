@@ -22,6 +22,8 @@ def printed(answer: ProcessAnswer, mapping: Answer) -> Iterator[Words]:
 def is_overlay(mapping: Answer) -> bool:
     """Return whether a mapping's file is known to be an overlay's."""
     trail, mount = mapping.trail, mapping.mount
+    if is_served(mapping):
+        return False
     return bool(trail.layers or trail.candidates) or (mount is not None and mount.fs_type == OVERLAY)
 
 
@@ -37,7 +39,7 @@ def doubts(answer: ProcessAnswer, mapping: Answer) -> Iterator[Words]:
         yield from _overlay(mapping)
     elif is_served(mapping):
         yield say("The file is on a filesystem that is served from other files. Device and inode are those of that "
-                  "filesystem, and nothing in /proc says which file the bytes come from.")
+                  "filesystem, and of the files that the bytes come from only its server knows: a process.")
     elif mapping.proof == "kernel-inode" and mapping.backing is not None and not mapping.backing.overlaid:
         yield say("The file is on no overlay, so this device and inode are the very file's whose bytes are mapped. "
                   "The path is only what the kernel calls the file: whether it still opens this one is to be checked.")
