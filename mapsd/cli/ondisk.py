@@ -35,7 +35,7 @@ def answered(command: str, asked: Asked) -> Ended:
 
 def _containers(asked: Asked, disk: "Disk") -> Ended:
     found = disk.containers()
-    _complain(asked, disk, found.unidentified)
+    _complain(asked, found.unidentified, any_store=bool(disk.stores()))
     return FOUND if found.running else NOTHING, lines_of(asked.flags, found)
 
 
@@ -43,16 +43,16 @@ def _images(asked: Asked, disk: "Disk") -> Ended:
     if asked.operands:
         raise UsageError(f"no operand is taken: {quoted(asked.operands[0])} (see mapsd layers IMAGE --root)")
     found = disk.images()
-    _complain(asked, disk, found.unidentified)
+    _complain(asked, found.unidentified, any_store=bool(found.images or disk.stores()))
     headed = "noheadings" not in asked.flags
     return FOUND if found.images else NOTHING, _told(asked, found, images.as_object,
                                                      lambda one: images.lines(one, headed=headed))
 
 
-def _complain(asked: Asked, disk: "Disk", spoilt: "Sequence[tuple[int | str, Unidentified]]") -> None:
+def _complain(asked: Asked, spoilt: "Sequence[tuple[int | str, Unidentified]]", *, any_store: bool) -> None:
     for store, why in spoilt:
         complain(f"{quoted(str(store))}: {why.reason}")
-    if not disk.stores():
+    if not any_store:
         complain(f"{quoted(asked.values['root'])}: no store of an engine was found there that may be read "
                  "(see docs/offline.md)")
 

@@ -84,9 +84,11 @@ def _digests(image: Unpacked) -> tuple[str | None, ...]:
 def _unpacked(tree: "Tree", found: Image, image: Unpacked, doubts: Doubts) -> list[bytes]:
     """Return the directories of an image's layers, the base first, empty for one that is not unpacked."""
     wanted = chain_ids(image.config.diff_ids)
+    if not wanted:
+        return []
     meta = opened(tree, META).bucket(b"v1", found.group.encode())
     drivers = [driver for driver in _drivers(tree)
-               if meta is not None and wanted and key_of(meta, driver.removeprefix(SNAPSHOTTER), wanted[0])]
+               if meta is not None and key_of(meta, driver.removeprefix(SNAPSHOTTER), wanted[0])]
     if meta is None or not drivers:
         doubts.add("no snapshotter has unpacked it")
         return [b""] * len(wanted)
@@ -97,7 +99,8 @@ def _unpacked(tree: "Tree", found: Image, image: Unpacked, doubts: Doubts) -> li
     places = []
     for name in wanted:
         key = key_of(meta, drivers[0].removeprefix(SNAPSHOTTER), name)
-        place = doubts.tried(_directory, known, found.store, drivers[0], key, above) if known and key else None
+        place = None if known is None or key is None else doubts.tried(
+            _directory, known, found.store, drivers[0], key, above)
         if key is None:
             doubts.add("some layers are not unpacked")
         places.append(place or b"")

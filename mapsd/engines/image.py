@@ -59,7 +59,9 @@ def layers(kept: Sequence[Kept], config: Configuration | None) -> tuple[tuple[Im
     steps = config.steps or (None,) * len(kept)
     made = tuple(ImageLayer(n, diff_id, one.digest, one.directory, step)
                  for n, (one, diff_id, step) in enumerate(zip(kept, config.diff_ids, steps, strict=True), 1))
-    return made, None if config.steps else "the image's history does not say which step made which layer"
+    if len(config.steps) == len(kept):
+        return made, None
+    return made, "the image's history does not say which step made which layer"
 
 
 def _one_line(text: str) -> str | None:

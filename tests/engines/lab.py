@@ -133,14 +133,17 @@ def is_ready(pid: int) -> bool:
 @contextmanager
 def podman(space: Space, images: dict[str, Image], name: str, before: Sequence[str] = (), options: Sequence[str] = (),
            containers: Sequence[str] = ("app", "app", "deep"), more: Sequence[str] = (),
-           mapped: Sequence[str] = MAPPED) -> Iterator[Engine]:
-    """Run Podman, with *before* in front of it, *options* of its own, *more* for each container."""
+           mapped: Sequence[str] = MAPPED, unused: Sequence[str] = ()) -> Iterator[Engine]:
+    """Run Podman, with *before* in front of it, *options* of its own, *more* for each container.
+
+    *unused* are further images that it has.
+    """
     base = space.base / name
     space.run("install", "-d", "-m", "755", *(("-o", UID, "-g", UID) if before else ()), base)
     stores = [*before, "podman", "--root", base / "store", "--runroot", base / "run", "--tmpdir", base / "tmp",
               "--storage-driver", "overlay", *options]
     try:
-        for one in set(containers):
+        for one in {*containers, *unused}:
             space.run(*stores, "load", "-q", "-i", images[one].archive)
         names = [f"{base.name}-{number}" for number in range(len(containers))]
         for called, one in zip(names, containers, strict=True):

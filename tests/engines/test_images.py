@@ -195,6 +195,16 @@ def test_layers_that_are_not_unpacked_have_no_directory(tmp_path):
     assert "?" not in run("images", "--root", tmp_path / "one").stdout
 
 
+def test_an_image_without_layers_lacks_none(tmp_path):
+    empty = json.dumps({"rootfs": {"type": "layers", "diff_ids": []}}).encode()
+    manifest = json.dumps({"config": {"digest": digest(empty)}, "layers": []}).encode()
+    containerd(tmp_path, more={b"empty:1": target(manifest)})
+    stores.put(tmp_path, {f"{BLOBS}/{digest(one)[7:]}": one for one in (empty, manifest)})
+    [one] = [one for one in found(tmp_path).images if one.image.names == ("empty:1",)]
+    assert (one.image.id, one.layers.layers, one.layers.reason) == (digest(empty), (), None)
+    assert "?" not in run("images", "--root", tmp_path).stdout
+
+
 def test_an_image_of_dockers_in_containerds_store(tmp_path):
     dangling = f"moby-dangling@{digest(MANIFEST)}".encode()
     store = tmp_path / "var/lib/docker/containerd/daemon"

@@ -31,6 +31,7 @@ class Copied(NamedTuple):
     name: str
     disk: Path
     containers: list[lab.Running]
+    unused: list[Image]
 
 
 Start = Callable[[lab.Space, dict[str, Image]], AbstractContextManager[lab.Engine]]
@@ -39,7 +40,7 @@ STARTS: dict[str, tuple[str, Start]] = {
     "rootless": ("rootless/store", lambda space, images: lab.podman(
         space, images, "off-rootless", lab.as_user(space, "off-rootless"), containers=BOTH)),
     "fuse": ("fuse/store", lambda space, images: lab.podman(
-        space, images, "off-fuse", lab.as_user(space, "off-fuse"), FUSE, containers=("app",))),
+        space, images, "off-fuse", lab.as_user(space, "off-fuse"), FUSE, containers=("app",), unused=("deep",))),
     "docker": ("docker/data", lambda space, images: lab.docker(space, images, "off-docker", containers=BOTH)),
     "containerd": ("containerd/root", lambda space, images: lab.containerd(
         space, images, "off-containerd", containers=BOTH))}
@@ -57,7 +58,7 @@ def copied(request: pytest.FixtureRequest, space: lab.Space, images: dict[str, I
         engine.stop()
         # What Podman leaves behind tidies up in the store for a while.
         lab.until(lambda: is_copied(space, space.base / f"off-{where}", disk / "storage"), "the store is copied")
-    yield Copied(request.param, disk, engine.containers)
+    yield Copied(request.param, disk, engine.containers, [images["deep"]] if request.param == "fuse" else [])
     shutil.rmtree(disk)
 
 
@@ -85,11 +86,16 @@ def test_every_image_is_listed_as_its_engine_called_it_with_its_containers(copie
     with mapsd.Disk(os.fsencode(copied.disk)) as disk:
         found = disk.images()
         assert found.unidentified == ()
+        unused = {((f"localhost/{one.name}",), one.id, frozenset()) for one in copied.unused}
         assert {(one.image.names, one.image.id, frozenset(made.id for made in one.containers)) for one in found.images
-                } == {((one.image_name,), one.image_id, frozenset({one.id})) for one in copied.containers}
+                } == {((one.image_name,), one.image_id, frozenset({one.id})) for one in copied.containers} | unused
+        for image in copied.unused:
+            seen = disk.image_layers(disk.image(image.name))
+            assert [(one.layer.diff_id, one.layer.step, one.reason) for one in seen.layers] == [
+                (layer, step, "") for layer, step in zip(image.layers, image.steps, strict=True)]
         digests = {one.image_name: one.image_digest for one in copied.containers}
         # Docker has no digest of an image that was loaded.
-        assert all(one.image.digest == digests[one.image.names[0]] for one in found.images)
+        assert all(one.image.digest == digests[one.image.names[0]] for one in found.images if one.containers)
         for one in copied.containers:
             seen = disk.image_layers(disk.image(one.image_name))
             own = [layer.directory for layer in disk.layers(disk.container(one.id)).layers if layer.image is not None]
