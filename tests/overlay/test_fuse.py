@@ -14,6 +14,13 @@ from pathlib import Path
 import pytest
 
 import mapsd
+from mapsd.linux import pagecontents
+from mapsd.linux.machine import LiveMachine
+from mapsd.linux.pageframes import LivePageFrames
+from mapsd.linux.procfs import ProcFs
+from mapsd.model import Vma
+from mapsd.parse import maps, pagemap
+from mapsd.ports import InLayer
 from tests.conftest import shown_to_all
 from tests.overlay import kernel
 from tests.overlay.conftest import asked
@@ -151,6 +158,32 @@ def test_a_server_that_stands_still_is_not_waited_for(union):
             os.kill(union.server, signal.SIGCONT)
         assert found["state"] == "unknown"
         assert found["backing"] is None
+
+
+def test_a_page_that_leaves_memory_is_not_waited_for(union, mapper, monkeypatch):
+    """Nothing makes the kernel take it away at that moment, so it is only said to be there."""
+    there = pagemap.PageEntry(present=True, file=True, frame=1)
+    monkeypatch.setattr(pagecontents, "present", lambda *_: [0])
+    monkeypatch.setattr(pagecontents, "entry", lambda *_: there)
+    with Target(mapper) as target:
+        vma = vma_at(target, target.map(union.merged / "a", "n"))
+        process = ProcFs(target.pid)
+        machine = LiveMachine(process)
+        [layer] = machine.directories(os.fsencode(union.l1), ())
+        frames = LivePageFrames(machine)
+        os.kill(union.server, signal.SIGSTOP)
+        try:
+            found = frames.contents(vma, InLayer(layer, b"a"))
+        finally:
+            os.kill(union.server, signal.SIGCONT)
+            machine.close()
+            process.close()
+    assert found == ("silent", "its memory was not read in time: the server of a page may not answer")
+
+
+def vma_at(target: Target, address: int) -> Vma:
+    text = Path(f"/proc/{target.pid}/maps").read_bytes()
+    return next(vma for vma in maps.parse(text) if vma.start == address)
 
 
 def steps(union: Union, draw: random.Random, name: str) -> list[Callable[[], object]]:
