@@ -85,6 +85,8 @@ def test_overlays_and_names_say_which_layer_of_the_image_it_is(engine: Engine):
             root = next(overlay for overlay in seen.overlays if overlay.mount.mount_point == b"/")
             placed = [layer.image_layer for layer in root.layers if layer.image_layer is not None]
             assert [layer.diff_id for layer in placed] == one.image.layers[::-1]
+            # Nothing is missing that a capability would give: we are root.
+            assert {layer.needs for layer in root.layers} == {""}
             # Where Podman maps ids the texts name mounts that only the container had.
             assert "idmapped" not in engine.name or all(b"/mapped/" in layer.text for layer in root.layers[1:])
             name = "libover.so" if f"/{LAB}/libover.so" in one.image.at else "libro.so"
