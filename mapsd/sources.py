@@ -1,11 +1,10 @@
 """Whom the answers ask: a process of a live machine, or a recorded one. Only a checker imports this."""
 
 from mapsd.light import Callable, Protocol, Sequence
-from mapsd.model import Absent, Backing, DeviceId, FileFacts, Found, LayerDir, Mount, Refused, Vma
+from mapsd.model import Absent, DeviceId, FileFacts, Found, LayerDir, Refused, Vma
 from mapsd.model.containers import MountedElsewhere, Runner
 from mapsd.model.layers import Way
 from mapsd.model.open import Entry
-from mapsd.model.packages import Owner
 from mapsd.model.searched import Paths, Redirects
 from mapsd.parse.stat import Stat
 from mapsd.ports import BuildIds, Machine, PageFrames, Process, VmFiles
@@ -257,38 +256,3 @@ class Inhabitant(Observed, Protocol):
 
 
 Inhabitants = Callable[[int, int | None], Inhabitant]  # opens a process, or a thread of it
-
-
-class Owners(Protocol):
-    """The package databases of one root at one time."""
-
-    def owner(self, path: bytes) -> Owner:
-        """Return which packages have a name in the root, an absolute one that is free of symbolic links."""
-
-
-class Dated(Protocol):
-    """The databases as of a layer; *certain* says that the layers' directories are known to be those mounted."""
-
-    @property
-    def databases(self) -> Owners:
-        """Return the databases."""
-
-    @property
-    def certain(self) -> bool:
-        """Return whether the directories are known."""
-
-
-class Databased(Protocol):
-    """What tells the packages of one process's files."""
-
-    def now(self) -> Owners | Refused:
-        """Return the databases in the process's root."""
-
-    def of_layer(self, mount: Mount, backing: Backing, name: bytes) -> Dated | Refused:
-        """Return the databases as of the lower layer of an overlay that has a backing file by a *name*."""
-
-    def size(self, backing: Backing) -> int | Refused:
-        """Return a backing file's size in bytes."""
-
-    def digest(self, backing: Backing, algorithm: str) -> bytes | Refused:
-        """Return the digest of a backing file's bytes by an algorithm that hashlib names."""

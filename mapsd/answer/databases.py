@@ -6,9 +6,10 @@ A lower layer, with those below it, has the databases as they were when the laye
 from mapsd.answer.reading import read, scene
 from mapsd.answer.roots import Roots
 from mapsd.answer.spent import Budget, Spending
-from mapsd.light import TYPE_CHECKING, Callable, NamedTuple, Sequence
+from mapsd.light import TYPE_CHECKING, Callable, NamedTuple, Protocol, Sequence
 from mapsd.linux.digests import digest
 from mapsd.model import Absent, Backing, FileFacts, Layer, Mount, Refused
+from mapsd.model.packages import Owner
 from mapsd.packages.databases import Databases
 from mapsd.resolve.layerfile import backing_of
 from mapsd.resolve.merged import Merged
@@ -19,7 +20,7 @@ from mapsd.resolve.overlays import Overlay, build
 if TYPE_CHECKING:
     from mapsd.linux.live import LiveAttempt, LiveProcess
     from mapsd.linux.tree import Files
-    from mapsd.sources import Owners, Tree
+    from mapsd.sources import Tree
 
     Reader = Callable[[Tree], Tree]  # equal for those who may read the same
 
@@ -29,11 +30,34 @@ _OF_LAYERS = Refused("the databases of layers are read for those only who may se
 _MOVED = Refused("the layer that has the file was not found again")
 
 
+class Owners(Protocol):
+    """The package databases of one root at one time: live ones, or recorded ones."""
+
+    def owner(self, path: bytes) -> Owner:
+        """Return which packages have a name in the root, an absolute one that is free of symbolic links."""
+
+
 class Dated(NamedTuple):
     """The databases as of a layer; *certain* says that the layers' directories are known to be those mounted."""
 
-    databases: "Owners"
+    databases: Owners
     certain: bool
+
+
+class Databased(Protocol):
+    """What tells the packages of one process's files: see ByTime."""
+
+    def now(self) -> Owners | Refused:
+        """Return the databases in the process's root."""
+
+    def of_layer(self, mount: Mount, backing: Backing, name: bytes) -> Dated | Refused:
+        """Return the databases as of the lower layer of an overlay that has a backing file by a *name*."""
+
+    def size(self, backing: Backing) -> int | Refused:
+        """Return a backing file's size in bytes."""
+
+    def digest(self, backing: Backing, algorithm: str) -> bytes | Refused:
+        """Return the digest of a backing file's bytes by an algorithm that hashlib names."""
 
 
 class Asked(NamedTuple):

@@ -5,7 +5,7 @@ root speaks of. For another one the database of its time is asked, which is in t
 is no such, whose the file was is not known.
 """
 
-from mapsd.answer.databases import Asked, ByTime
+from mapsd.answer.databases import Asked, ByTime, Databased
 from mapsd.answer.roots import Roots
 from mapsd.answer.spent import Budget, OutOfTime
 from mapsd.errors import ProcessGone
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from mapsd.answer.databases import Reader
     from mapsd.linux.live import Live
-    from mapsd.sources import Databased
 
     Through = Callable[[Databased], Databased]
 
@@ -85,7 +84,7 @@ class Packaging:
             seen.close()
 
 
-def of_files(answer: ProcessAnswer, databases: "Databased") -> ProcessAnswer:
+def of_files(answer: ProcessAnswer, databases: Databased) -> ProcessAnswer:
     """Return an answer with the package of each file's bytes, as databases tell it."""
     return _each(answer, _Packages(databases).of)
 
@@ -126,7 +125,7 @@ def _file(one: Answer) -> tuple[object, ...]:
 class _Packages:
     """The packages of files, each asked once; *careful* says for somebody who may not see everything."""
 
-    def __init__(self, by_time: "Databased", *, careful: bool = False) -> None:
+    def __init__(self, by_time: Databased, *, careful: bool = False) -> None:
         self._by_time, self._careful = by_time, careful
         self._known: dict[tuple[object, ...], Brought] = {}
 

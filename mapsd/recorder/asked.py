@@ -24,8 +24,8 @@ from mapsd.recording.transcript import CONTAINER, LAYERS, PACKAGES, Transcript, 
 from mapsd.sources import Observed, Source
 
 if TYPE_CHECKING:
+    from mapsd.answer.databases import Databased
     from mapsd.answer.packaged import Packaging
-    from mapsd.sources import Databased
 
 House = Callable[[ProcessFacts, int | None], Housed]  # the container of a process, or of its thread
 PATHS = 1000  # names of files that are followed for `which`

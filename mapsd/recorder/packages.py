@@ -1,8 +1,7 @@
 """What tells the packages of a process's files, on tape: whose a name is, and the size and digest of a backing file."""
 
-from mapsd.answer.databases import Dated
+from mapsd.answer.databases import Databased, Dated, Owners
 from mapsd.answer.packaged import of_files, without
-from mapsd.light import TYPE_CHECKING
 from mapsd.model import Backing, Mount, ProcessAnswer, Refused, Vma
 from mapsd.model.packages import Brought, Owner
 from mapsd.recorder.observed import NOBODY
@@ -10,20 +9,17 @@ from mapsd.recorder.tape import Tape
 from mapsd.recording import packages as questions
 from mapsd.recording.questions import REASON
 
-if TYPE_CHECKING:
-    from mapsd.sources import Databased, Owners
-
 _Time = tuple[int, int] | None  # a mount and the index of a layer, None for now
 
 
 class TapedDatabases:
     """The port Databased."""
 
-    def __init__(self, tape: Tape, live: "Databased") -> None:
+    def __init__(self, tape: Tape, live: Databased) -> None:
         """Ask *live* through *tape*."""
         self._tape, self._live = tape, live
 
-    def now(self) -> "Owners | Refused":
+    def now(self) -> Owners | Refused:
         """Return the databases in the process's root."""
         live: Owners | None = None
 
@@ -37,7 +33,7 @@ class TapedDatabases:
         refused = self._tape.ask(questions.ROOT, (), ask)
         return TapedOwners(self._tape, live, None) if refused is None else refused
 
-    def of_layer(self, mount: Mount, backing: Backing, name: bytes) -> "Dated | Refused":
+    def of_layer(self, mount: Mount, backing: Backing, name: bytes) -> Dated | Refused:
         """Return the databases as of the lower layer that has a backing file by a *name*."""
         live: Owners | None = None
 
@@ -67,7 +63,7 @@ class TapedDatabases:
 class TapedOwners:
     """The port Owners; in a replay there is no *live* one."""
 
-    def __init__(self, tape: Tape, live: "Owners | None", time: _Time) -> None:
+    def __init__(self, tape: Tape, live: Owners | None, time: _Time) -> None:
         """Ask *live*, which is of a *time*, through *tape*."""
         self._tape, self._live, self._time = tape, live, time
 

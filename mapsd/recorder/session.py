@@ -12,10 +12,11 @@ from mapsd.light import TYPE_CHECKING, Iterator, Sequence
 from mapsd.model import ProcessAnswer, ProcessFacts
 from mapsd.model.containers import Housed, Unidentified
 from mapsd.recorder.observed import NOBODY, TapedProcess
+from mapsd.recorder.sections import DOCTOR, Sections
 from mapsd.recorder.tape import Replay
-from mapsd.recording import form, questions, transcript
+from mapsd.recording import questions
 from mapsd.recording.codec import Malformed
-from mapsd.recording.transcript import CONTAINER, LAYERS, PACKAGES, Transcript, run_of, which_paths, which_run
+from mapsd.recording.transcript import CONTAINER, LAYERS, PACKAGES, run_of, which_paths, which_run
 from mapsd.sources import Observed, Source
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from mapsd.model.layers import ProcessLayers, Which
     from mapsd.model.open import OpenAnswer
     from mapsd.model.translated import Translation, Wanted
-
-DOCTOR = "doctor"  # the section about what the machine let its recorder establish
-PROCESS = "process "  # how the section of a process is called, before its number
-THREAD, OF = "thread ", " of "  # that of a thread: its number, and its process's after OF
 
 
 class RecordedSession:
@@ -40,30 +37,7 @@ class RecordedSession:
     def __init__(self, path: bytes, proof: str = "auto") -> None:
         """Read the recording at *path*. Raises RecordingError, and UsageError (it cannot be opened, no such proof)."""
         self._path, self._proof = path, checked(proof)
-        self._processes: dict[int, Transcript] = {}
-        self._threads: dict[tuple[int, int], Transcript] = {}
-        self._doctor: Transcript | None = None
-        for section in form.parsed(_content(path), path):
-            self._take(section)
-
-    def _take(self, section: form.Section) -> None:
-        name, path = section.name, self._path
-        if name == DOCTOR:
-            self._demand(self._doctor is None, section)
-            self._doctor = transcript.read(section, path)
-        elif name.startswith(PROCESS):
-            pid = _number(name.removeprefix(PROCESS), section, path)
-            self._demand(pid not in self._processes, section)
-            self._processes[pid] = transcript.read(section, path)
-        elif name.startswith(THREAD):
-            thread, _, pid_of = name.removeprefix(THREAD).partition(OF)
-            whose = _number(pid_of, section, path), _number(thread, section, path)
-            self._demand(whose not in self._threads, section)
-            self._threads[whose] = transcript.read(section, path)
-
-    def _demand(self, new: bool, section: form.Section) -> None:
-        if not new:
-            raise RecordingError(self._path, section.first - 1, f"another section of the {section.name}")
+        self._sections = Sections(path)
 
     def lookup(self, pid: int, thread: int | None = None, addresses: Sequence[int] | None = None, *,
                contained: bool = False, packages: bool = False) -> ProcessAnswer:
@@ -89,7 +63,7 @@ class RecordedSession:
     def _packaged(self, answer: ProcessAnswer, thread: int | None) -> ProcessAnswer:
         from mapsd.recorder.packages import replayed, unrecorded  # noqa: PLC0415  (most lookups need none of it)
         pid = answer.process.pid
-        found = self._transcript(pid, thread)
+        found = self._sections.of(pid, thread)
         return replayed(answer, Replay(found, PACKAGES, pid, self._path)) if PACKAGES in found.runs else (
             unrecorded(answer))
 
@@ -105,7 +79,7 @@ class RecordedSession:
         return placed.told(process, now, lambda: self._housed(process, thread, now))
 
     def _housed(self, process: ProcessFacts, thread: int | None, now: float) -> Housed:
-        found = self._transcript(process.pid, thread)
+        found = self._sections.of(process.pid, thread)
         if CONTAINER not in found.runs:
             return Housed(process, now, Unidentified(questions.REASON))
         tape = Replay(found, CONTAINER, process.pid, self._path)
@@ -145,7 +119,7 @@ class RecordedSession:
 
     def _names(self, pid: int, thread: int | None) -> "Iterator[Which]":
         try:
-            paths = which_paths(self._transcript(pid, thread))
+            paths = which_paths(self._sections.of(pid, thread))
         except Malformed as error:
             raise RecordingError(self._path, 1, f"the name of a run of process {pid}: {error}") from error
         for path in paths:
@@ -157,14 +131,15 @@ class RecordedSession:
 
     def doctor(self) -> "Diagnosis":
         """Return what its machine let the recorder establish. Raises OSError and what was raised then."""
-        if self._doctor is None or not self._doctor.first():
+        examined = self._sections.doctor
+        if examined is None or not examined.first():
             raise RecordingError(self._path, 1, "its machine was not examined when this was recorded")
-        found: Diagnosis = Replay(self._doctor, DOCTOR, 0, self._path).ask(questions.EXAMINED, (), NOBODY)
+        found: Diagnosis = Replay(examined, DOCTOR, 0, self._path).ask(questions.EXAMINED, (), NOBODY)
         return found
 
     def pids(self) -> list[int]:
         """Return the processes that were recorded, in order."""
-        return sorted(self._processes)
+        return self._sections.pids()
 
     def close(self) -> None:
         """Do nothing: nothing is held."""
@@ -172,35 +147,8 @@ class RecordedSession:
     def _source(self, run: str, *, needed: bool = False) -> Source:
         """Return what opens a process as it was in a run; *needed*: without this run nothing can be said."""
         def source(pid: int, thread: int | None) -> Observed:
-            found = self._transcript(pid, thread)
+            found = self._sections.of(pid, thread)
             if needed and run not in found.runs:
                 raise NotRecorded(pid, self._path, run)
             return TapedProcess(Replay(found, run, pid, self._path), NOBODY)
         return source
-
-    def _transcript(self, pid: int, thread: int | None) -> Transcript:
-        if pid not in self._processes:
-            raise NotRecorded(pid, self._path)
-        if thread is None or thread == pid:
-            return self._processes[pid]
-        if (pid, thread) not in self._threads:
-            raise NotRecorded(pid, self._path, f"thread {thread}")
-        return self._threads[pid, thread]
-
-
-def _number(text: str, section: form.Section, path: bytes) -> int:
-    if not (text.isdecimal() and len(text) < 11):
-        raise RecordingError(path, section.first - 1, "not the number of a process")
-    return int(text)
-
-
-def _content(path: bytes) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            text = file.read(form.LARGEST + 1)
-    except OSError as error:
-        name = path.decode("utf-8", "backslashreplace")
-        raise UsageError(f"the recording cannot be read: {name}: {error.strerror}") from error
-    if len(text) > form.LARGEST:
-        raise RecordingError(path, 1, f"larger than {form.LARGEST >> 20} MiB: no recording of mapsd's is")
-    return text

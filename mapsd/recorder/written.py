@@ -15,7 +15,7 @@ from mapsd.linux.threads import apart
 from mapsd.model import HERE, Host, ProcessFacts
 from mapsd.model.containers import Housed
 from mapsd.recorder.asked import recorded
-from mapsd.recorder.session import DOCTOR, OF, PROCESS, THREAD
+from mapsd.recorder.sections import DOCTOR, OF, PROCESS, THREAD
 from mapsd.recorder.tape import Recorder
 from mapsd.recording import form, questions
 from mapsd.recording.codec import Json, Names, text_of
