@@ -12,7 +12,7 @@ import mapsd
 from mapsd.errors import NoHost, NotOnDisk, StackUnknown, UsageError
 from mapsd.model.disks import StoredWhich
 from tests.cli.command import BOUND, CHECKOUT, MAPSD, NOBODY
-from tests.conftest import missing
+from tests.conftest import missing, shown_to_all
 from tests.engines import stacks, stores
 from tests.schema import validate
 
@@ -386,7 +386,8 @@ def test_without_capabilities_trusted_attributes_are_unknown(web):
     root = web[0].parents[2]
     write(web[1], etc_c="x")
     write(web[3], etc_a="x", only_b="x")
-    for path in (*root.parents[:3], root, *root.rglob("*")):
+    shown_to_all(root)
+    for path in root.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
     # No access time is changed, which the owner alone may leave alone: so as root's own, without its capabilities.
     bare = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", MAPSD]
