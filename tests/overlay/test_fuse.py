@@ -95,6 +95,18 @@ def test_a_relative_layer_is_found_although_the_server_has_left_its_directory(ba
         assert named(ask(mapped)) == (str(l1 / "a"), "lower", 1, str(l1))
 
 
+def test_files_of_one_number_on_two_filesystems_are_not_mistaken_for_each_other(base):
+    l1, l2, merged = directories(base, "l1", "l2", "m")
+    with kernel.mounted("one", l1, "tmpfs"), kernel.mounted("two", l2, "tmpfs"):
+        (l1 / "a").write_bytes(text_of("a"))
+        (l2 / "b").write_bytes(text_of("b"))
+        assert (l1 / "a").stat().st_ino == (l2 / "b").stat().st_ino
+        with served(["fuse-overlayfs", "-o", f"lowerdir={l1}:{l2}"], merged), Mapped(merged / "b", 0) as mapped:
+            assert named(ask(mapped)) == (str(l2 / "b"), "lower", 2, str(l2))
+            with Mapped(merged / "a", 0) as other:
+                assert [ask(one)["backing"] for one in (mapped, other)] == [None, None]
+
+
 def test_a_file_of_the_upper_layer_that_is_younger_than_its_server_is_not_named(union):
     """It may have been written through the mount, and in the layer as well, in any order."""
     (union.merged / "new").write_bytes(text_of("new"))
