@@ -169,6 +169,12 @@ def test_several_processes_are_in_one_recording_and_all_means_these(tmp_path, ta
         assert run("record", other, target, other, "-o", made)[0] == 0
         told = run("lookup", *sorted((other, target)), "--json")
     assert run("lookup", *sorted((other, target)), "--json", "--from", made) == told
+    bound = next(one["user_path"] for one in json.loads(told[1][1])["mappings"] if one["openable_path"] and (
+        f"/task/{thread}/" in one["openable_path"]) and one["user_path"].endswith("/f"))
+    file = bound.removesuffix("f") + "g"
+    status, out, _ = run("translate", pid, "--thread", thread, file, "--from", made)
+    assert (status, [line.split()[1::3] for line in out.decode().splitlines()[2:]]) == (0, [["visible", bound]])
+    assert run("translate", pid, file, "--from", made)[0] == 1
     listed = run("lookup", "--all", "-n", "-o", "PID", "--from", made)[1].split()
     assert set(map(int, listed)) == {other, target}
 
