@@ -83,6 +83,8 @@ def run(*words: object) -> tuple[int, bytes, bytes]:
 SAME = ["layers PID", "layers PID --json", f"which PID /{LIBRARY}", f"which PID /{LIBRARY} --json",
         f"which PID /{PLAIN}", f"which PID /{PLAIN} --json", "which PID /nothing --json", "lookup PID --json",
         "lookup PID -o +CONTAINER,IMAGE,DIGEST,POSITION,DIFF_ID,STEP", "lookup PID --output-all", "fds PID --json",
+        f"translate PID --inside /{LIBRARY}", f"translate PID --inside /{LIBRARY} --json",
+        f"translate web --inside /{PLAIN}",
         "lookup PID --packages", "lookup PID --packages --json", "lookup PID --packages --ndjson --proof lookup",
         "lookup PID -r --files -o USER_PATH,STATE,PACKAGE,PACKAGE_VERSION,PACKAGE_STATE,DISTRIBUTION,PACKAGE_REASON"]
 
@@ -94,6 +96,14 @@ def test_a_command_prints_the_same_through_the_daemon(web: Container, words: str
     assert run("--socket", web.served.path, *asked) == here
     assert here[0] in {0, 1}
     assert b"app:1" in here[1] or "--json" not in words
+
+
+def test_of_all_processes_the_container_of_those_that_have_a_name_is_said(web: Container):
+    views = web.served.answer(f"/v1/translate?inside=/{PLAIN}&container=true").json()["views"]
+    assert {view["container"]["name"] for view in views if web.pid in view["pids"]} == {"web"}
+    assert all(view["container"] is None for view in views if not view["names"])
+    plain = web.served.answer(f"/v1/translate?inside=/{PLAIN}").json()["views"]
+    assert {view["container"] for view in plain} == {None}
 
 
 FORMS = {"mappings?packages=true": schemas.Mappings, "mappings?packages=true&files=true": schemas.MappedFiles,

@@ -169,12 +169,6 @@ def test_several_processes_are_in_one_recording_and_all_means_these(tmp_path, ta
         assert run("record", other, target, other, "-o", made)[0] == 0
         told = run("lookup", *sorted((other, target)), "--json")
     assert run("lookup", *sorted((other, target)), "--json", "--from", made) == told
-    bound = next(one["user_path"] for one in json.loads(told[1][1])["mappings"] if one["openable_path"] and (
-        f"/task/{thread}/" in one["openable_path"]) and one["user_path"].endswith("/f"))
-    file = bound.removesuffix("f") + "g"
-    status, out, _ = run("translate", pid, "--thread", thread, file, "--from", made)
-    assert (status, [line.split()[1::3] for line in out.decode().splitlines()[2:]]) == (0, [["visible", bound]])
-    assert run("translate", pid, file, "--from", made)[0] == 1
     listed = run("lookup", "--all", "-n", "-o", "PID", "--from", made)[1].split()
     assert set(map(int, listed)) == {other, target}
 
@@ -261,6 +255,11 @@ def test_a_thread_with_mounts_of_its_own_is_recorded_as_it_sees_the_process(thre
         [], ["--thread", thread], ["--thread", pid])]
     listed = run("lookup", "--all", "-n", "-o", "PID", "--from", made)[1].split()
     assert set(map(int, listed)) == {pid}
+    bound = re.search(rb'"openable_path": "/proc/\d+/task/\d+/root(/[^"]*/f)"', told[1][1])[1].decode()
+    file = bound.removesuffix("f") + "g"
+    status, out, _ = run("translate", pid, "--thread", thread, file, "--from", made)
+    assert (status, [line.split()[1::3] for line in out.decode().splitlines()[2:]]) == (0, [["visible", bound]])
+    assert run("translate", pid, file, "--from", made)[0] == 1
     redacted = tmp_path / "redacted"
     assert run("record", pid, "--redact", "-o", redacted)[0] == 0
     asked = "lookup", pid, "--thread", thread, "-n", "-o", "STATE,OPENABLE_PATH", "--from"
