@@ -123,7 +123,8 @@ def test_names_of_a_layers_file_say_whose_they_are(engine: Engine):
             # Containers of one image have one layer: each is named beside its own names.
             every = [view for view in session.translate(file, contained=True).views if view.names]
             assert [view.container for view in every if one.pid in view.pids] == [own.container]
-            assert {view.container.id for view in every if view.container is not None} <= {
+            # Whoever has namespaces of their own on this machine may see the store itself.
+            assert {view.container.id for view in every if view.container is not None and view.container.engine} <= {
                 other.id for other in engine.containers}
 
 

@@ -56,7 +56,8 @@ def _answers_queries() -> bool:
 def _tells_by_iterator() -> bool:
     """Return whether an iterator shows vm_file, and whether that is the layer's file with a path of its own."""
     names = _BTF.read_bytes() if _BTF.exists() else b""
-    return b"\0bpf_iter__task_vma\0" in names and b"\0backing_file\0" in names
+    # v6.5 and v6.6 have a backing_file without the user's path (def3ae83da02, in v6.7).
+    return all(b"\0%s\0" % name in names for name in (b"bpf_iter__task_vma", b"backing_file", b"user_path"))
 
 
 def _mounts(merged: Path, mount: Callable[[], object]) -> bool:
