@@ -26,7 +26,7 @@ from tests.overlay import kernel
 from tests.overlay.conftest import asked
 from tests.overlay.target import Target
 from tests.overlay.test_recordings import run
-from tests.overlay.unions import PAGE, PAGES, Mapped, directories, past, served, text_of
+from tests.overlay.unions import PAGE, PAGES, Mapped, directories, ended, past, served, text_of
 
 SEED, TURNS, USER = 1, 40, 61_236
 NAMES = ("a", "b", "sub/c", "only", "made")
@@ -331,7 +331,7 @@ def test_where_root_may_not_enter_a_users_file_is_named(base, mapper, owner):
     past(layer / "b")
     words = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "unshare", "-Urm", "sh", "-ec",
              ROOTLESS.format(base=base)]
-    with Target(mapper, *words) as target:
+    with ended(merged), Target(mapper, *words) as target:
         addresses = [target.map(merged / name) for name in ("a", "b")]
         with pytest.raises(PermissionError):
             os.stat(f"/proc/{target.pid}/map_files/{addresses[0]:x}-{addresses[0] + PAGE:x}")

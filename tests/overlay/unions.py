@@ -3,6 +3,7 @@
 import mmap
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -43,6 +44,19 @@ def served(command: list[object], point: Path, group: str = "overlay") -> Iterat
         yield server_of(point)
     finally:
         subprocess.run(["umount", "-l", point], check=True)
+
+
+@contextmanager
+def ended(point: Path) -> Iterator[None]:
+    """End the server of a mount that only a namespace of its own has."""
+    try:
+        yield
+    finally:
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with suppress(OSError):
+                words = Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
+                if words[0] == b"fuse-overlayfs" and os.fsencode(point) in words:
+                    os.kill(int(pid), signal.SIGKILL)
 
 
 def server_of(point: Path) -> int:
