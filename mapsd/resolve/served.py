@@ -13,7 +13,7 @@ that is in memory has its bytes.
 """
 
 from mapsd.light import TYPE_CHECKING, Iterator, NamedTuple, Sequence
-from mapsd.model import Absent, Evidence, FileFacts, Layer, LayerDir, Mount, Refused, Vma
+from mapsd.model import Absent, Evidence, FileFacts, Found, Layer, LayerDir, Mount, Refused, Vma
 from mapsd.model.served import ServedFrom, Server
 from mapsd.parse.escape import DELETED
 from mapsd.ports import InLayer
@@ -70,7 +70,7 @@ class Served:
             return found
         if len(found) != 1:
             return Refused("several processes serve it" if found else "no fuse-overlayfs is found that serves it",
-                           "" if found else "CAP_SYS_PTRACE")
+                           "" if found or self._scene.machine.reads_trusted() else "CAP_SYS_PTRACE")
         if not found[0].outside:
             return Refused("its server has another root than the machine, and its word does not count")
         return found[0]
@@ -98,18 +98,26 @@ class Served:
         path = self._inner(vma, place)
         if isinstance(path, Refused):
             return path
-        named = [(layer, one) for layer in layers if layer.dir is not None
+        named = [(layer, InLayer(layer.dir, path), one) for layer in layers if layer.dir is not None
                  for one in server.files if one.path == layer.dir.path.rstrip(b"/") + b"/" + path]
         # Its number is that of the file which it was at first: that may have another name in its layer by now.
         devices = {None, *(filesystem_of(layer.dir.facts, self._scene)[0] for layer in layers if layer.dir is not None)}
-        held = {(one.device, one.inode) for _, one in named} | {
+        held = {(one.device, one.inode) for _, _, one in named} | {
             (one.device, one.inode) for one in server.files if one.inode == vma.inode and one.device in devices}
         if not layers:
             return Refused(f"process {server.pid} serves it, and its arguments do not say for certain how")
         if len(held) != 1 or not named:
             what = "several files that may be it" if len(held) > 1 else "no file of this name in its layers"
             return Refused(f"process {server.pid} serves it, and has {what} open")
-        return self._as_open(named[0][1], named[0][0], path, server, place, layers)
+        [(layer, ref, one), *_] = named
+        found = self._as_open(one, ref)
+        about = f"process {server.pid} serves it and has the file of this name in the layer's directory open"
+        if isinstance(found, Refused):
+            return Refused(f"{about}, {found.reason}")
+        candidate = Candidate(layer, found, ref, server)
+        if not self._is_as_it_was(candidate, vma, place, layers):
+            return Refused(f"{about}, but that one, or the mapped file, was changed or copied up since")
+        return candidate
 
     def _inner(self, vma: Vma, place: Place) -> bytes | Refused:
         """Return the name inside of the filesystem: one that is sure, or that the kernel shows and nothing alters."""
@@ -124,44 +132,41 @@ class Served:
             return Refused("where its name lies in this filesystem is not known")
         return found.pop() or Refused("it has no name in this filesystem")
 
-    def _as_open(self, one: ServedFrom, layer: Layer, path: bytes, server: Server, place: Place,
-                 layers: Sequence[Layer]) -> Candidate | Refused:
-        """Return the file that the server has open, if a path leads to it, and nothing became of it since."""
-        about = f"process {server.pid} serves it and has the file of this name in the layer's directory open"
+    def _as_open(self, one: ServedFrom, ref: InLayer) -> FileFacts | Refused:
+        """Return the file that the server has open, if the path leads to it and its word on it counts."""
         if not one.believed:
-            return Refused(f"{about}, which is not its user's own: its word does not count")
+            return Refused("which is not its user's own: its word does not count")
         if one.fs_type is None or one.fs_type.startswith(_OTHERS):
-            return Refused(f"{about}, but that one is on a filesystem whose files may be others'")
-        assert layer.dir is not None  # noqa: S101  (for the checker: chosen by its path)
-        seen = self._scene.machine.entry(layer.dir, path, "user.overlay.")
+            return Refused("but that one is on a filesystem whose files may be others'")
+        seen = self._entry(ref)
         if not isinstance(seen, FileFacts) or seen.kind != "file" or (
                 (filesystem_of(seen, self._scene)[0], seen.inode) != (one.device, one.inode)):
-            return Refused(f"{about}, but the path does not lead to it any more")
-        if seen.nlink != 1:
-            return Refused(f"{about}, but it has other links, by which it may have been copied up")
-        if not self._is_as_it_was(seen, layer, path, server, place, layers):
-            return Refused(f"{about}, but that one, or the mapped file, was changed or copied up since")
-        return Candidate(layer, seen, InLayer(layer.dir, path), server)
+            return Refused("but the path does not lead to it any more")
+        return seen if seen.nlink == 1 else Refused("but it has other links, by which it may have been copied up")
 
-    def _is_as_it_was(self, seen: FileFacts, layer: Layer, path: bytes, server: Server, place: Place,
-                      layers: Sequence[Layer]) -> bool:
+    def _entry(self, ref: InLayer) -> Found:
+        return self._scene.machine.entry(ref.layer, ref.path, "user.overlay.")
+
+    def _is_as_it_was(self, one: Candidate, vma: Vma, place: Place, layers: Sequence[Layer]) -> bool:
         """Return whether all pages that the kernel may have of the mapped file are of this file as it is now."""
-        shown, older = place.facts, seen.changed < server.started - _MARGIN
+        seen, shown, older = one.file, place.facts, one.file.changed < one.server.started - _MARGIN
         if shown is None:
             same = older
         else:
             # A write through the mount may give both one time, whatever was done to a file of the upper layer before.
             same = (seen.changed, seen.size, seen.nlink) == (shown.changed, shown.size, shown.nlink) and (
-                older or layer.role == "lower")
-        uppers = [one for one in layers if one.role == "upper"]
-        return same and (layer.role == "upper" or all(
-            one.dir is not None and isinstance(self._scene.machine.entry(one.dir, path, "user.overlay."), Absent)
-            for one in uppers))
+                older or one.layer.role == "lower")
+        if one.layer.role == "upper":
+            return same
+        uppers = [layer.dir for layer in layers if layer.role == "upper"]
+        return same and seen.inode == vma.inode and all(
+            upper is not None and isinstance(self._entry(InLayer(upper, one.ref.path)), Absent) for upper in uppers)
 
     def _compared(self, vma: Vma, candidate: Candidate, layers: tuple[Layer, ...]) -> Finding:
         backing = backing_of(candidate.file, candidate.layer, self._scene)
-        open_there = Evidence("server", f"process {candidate.server.pid} ({candidate.server.program.decode()}) serves "
-                                        "it, and has this file of its layers open by this name, and no other")
+        program = candidate.server.program.decode("ascii", "backslashreplace")
+        open_there = Evidence("server", f"process {candidate.server.pid} ({program}) serves it, and has this file of its "
+                                        "layers open by this name, and no other")
         possible = Possible((backing,), layers=layers)
         said = self._means.contents(vma, candidate.ref)
         key = vma.device, vma.inode, vma.name, candidate.ref
