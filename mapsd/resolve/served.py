@@ -165,8 +165,8 @@ class Served:
     def _compared(self, vma: Vma, candidate: Candidate, layers: tuple[Layer, ...]) -> Finding:
         backing = backing_of(candidate.file, candidate.layer, self._scene)
         program = candidate.server.program.decode("ascii", "backslashreplace")
-        open_there = Evidence("server", f"process {candidate.server.pid} ({program}) serves it, and has this file of its "
-                                        "layers open by this name, and no other")
+        open_there = Evidence("server", f"process {candidate.server.pid} ({program}) serves it, and has this file of "
+                                        "its layers open by this name, and no other")
         possible = Possible((backing,), layers=layers)
         said = self._means.contents(vma, candidate.ref)
         key = vma.device, vma.inode, vma.name, candidate.ref
