@@ -15,7 +15,8 @@ from mapsd_api.settings.handover import handed_over
 
 FILE = "/etc/mapsd/mapsd.toml"
 # Variables of ours that are no settings: the command line's, bin/mapsd's, the tests'.
-_OTHERS = {f"MAPSD_{name}" for name in ("CONFIG", "PAGER", "TOO_OLD", "REQUIRE", "GOLDEN", "HISTORIES", "BENCH")}
+_OTHERS = {f"MAPSD_{name}"
+           for name in ("CONFIG", "PAGER", "TOO_OLD", "REQUIRE", "GOLDEN", "HISTORIES", "LACKING", "BENCH")}
 _ROWS = {setting.name: setting for setting in SETTINGS}
 
 
