@@ -22,6 +22,7 @@ from mapsd_api.asker.identity import Identity, of_token
 from mapsd_api.asker.tokens import Tokens
 from mapsd_api.events.sight import Means, Running
 from mapsd_api.events.watcher import Watcher
+from mapsd_api.life import memory
 from mapsd_api.life.daemon import Application
 from mapsd_api.lookups.apart import Apart
 from mapsd_api.lookups.examination import Examination
@@ -81,7 +82,8 @@ class _Assembly:
         self._flights = Flights(self._pool, settings.waiting)
         self._plain = Session("lookup", host)
         self._service = Service(self._authority, self._flights, self._plain.who, self._told)
-        self._packages = Flights(Apart(self._pool, max(1, settings.lookups - 1), PACKAGE_PATIENCE), PACKAGES_WAITING)
+        # One takes half of the memory that deploy/systemd lets us have.
+        self._packages = Flights(Apart(self._pool, 1, PACKAGE_PATIENCE, memory.trim), PACKAGES_WAITING)
         self._slowly = Service(self._authority, self._packages, self._plain.who, self._told)
         self._watcher = Watcher(Means(self._running, self._service.visible, self._service.processes, self._look),
                                 settings.watch_interval)

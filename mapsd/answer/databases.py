@@ -8,6 +8,7 @@ from mapsd.answer.roots import Roots
 from mapsd.answer.spent import Budget, Spending
 from mapsd.light import TYPE_CHECKING, Callable, NamedTuple, Protocol, Sequence
 from mapsd.linux.digests import digest
+from mapsd.linux.views import SERVED
 from mapsd.model import Absent, Backing, FileFacts, Layer, Mount, Refused
 from mapsd.model.packages import Owner
 from mapsd.packages.databases import Databases
@@ -18,6 +19,7 @@ from mapsd.resolve.opened import remembering
 from mapsd.resolve.overlays import Overlay, build
 
 if TYPE_CHECKING:
+    from mapsd.linux.backingfile import BackingFile
     from mapsd.linux.live import LiveAttempt, LiveProcess
     from mapsd.linux.tree import Files
     from mapsd.sources import Tree
@@ -98,7 +100,7 @@ class ByTime:
         """Return the databases in the process's root."""
         self._asked.budget.demand_time()
         if self._now is None:
-            self._root = root = self._seen.root(ours=self._ours)
+            self._root = root = self._seen.root(ours=self._ours, alone=self._asked.reader is not None)
             self._now = self._in_root(root) if not isinstance(root, Absent | Refused) else (
                 root if isinstance(root, Refused) else Refused("its root is gone"))
         return self._now
@@ -128,7 +130,7 @@ class ByTime:
 
     def size(self, backing: Backing) -> int | Refused:
         """Return a backing file's size in bytes."""
-        file = self._machine.backing_file(backing)
+        file = self._file(backing)
         if isinstance(file, Refused):
             return file
         try:
@@ -138,13 +140,23 @@ class ByTime:
 
     def digest(self, backing: Backing, algorithm: str) -> bytes | Refused:
         """Return the digest of a backing file's bytes by an algorithm that hashlib names."""
-        file = self._machine.backing_file(backing)
+        file = self._file(backing)
         if isinstance(file, Refused):
             return file
         try:
             return digest(file, algorithm)
         finally:
             file.close()
+
+    def _file(self, backing: Backing) -> "BackingFile | Refused":
+        """Return a backing file, not one for whose bytes a server would have to be waited, but that of our own root."""
+        if (backing.fs_type or b"").startswith(SERVED) and not self._is_in_our_root(backing):
+            return Refused("its filesystem is served by a process, which may not answer")
+        return self._machine.backing_file(backing)
+
+    def _is_in_our_root(self, backing: Backing) -> bool:
+        return self._ours and any(mount.mount_point == b"/" and mount.device == backing.device
+                                  for mount in self._seen.process.mounts())
 
     def same(self) -> bool:
         """Return whether the databases in the root are still what they were when they were read."""

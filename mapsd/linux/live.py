@@ -90,10 +90,13 @@ class LiveProcess:
         from mapsd.linux.walk import walk  # noqa: PLC0415  (a lookup needs none)
         return walk(self.process, path)
 
-    def root(self, *, ours: bool) -> "Files | Absent | Refused":
-        """Return the files below its root; *ours* says that it is our own. Raises ProcessGone, AccessDenied."""
+    def root(self, *, ours: bool, alone: bool) -> "Files | Absent | Refused":
+        """Return the files below its root, or on its mount *alone*; *ours* says that it is our own root.
+
+        Raises ProcessGone, AccessDenied, NoHost, ParseError.
+        """
         from mapsd.linux.processroot import root  # noqa: PLC0415  (a lookup needs none)
-        return root(self.process, ours=ours)
+        return root(self.process, ours=ours, alone=alone)
 
     def started(self, ticks: int) -> int:
         """Return a start time of stat in nanoseconds since the epoch (clock ticks since boot, proc_pid_stat(5))."""

@@ -14,21 +14,24 @@ _O_PATH = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _CONTROL = b"fusectl"
 
 
-def root(process: ProcFs, *, ours: bool) -> Files | Absent | Refused:
+def root(process: ProcFs, *, ours: bool, alone: bool = False) -> Files | Absent | Refused:
     """Return the files below a process's root, Refused where a server would have to be waited for.
 
-    *ours* says that it is our own root. Mounts below another are entered where none of them has a server: whoever is in
-    a container may be the server. Raises ProcessGone, AccessDenied, NoHost, ParseError.
+    *ours* says that it is our own root: of the mounts below it those with a server are not entered. Mounts below
+    another are entered where none of them has a server: whoever is in a container may be the server. Where the root is
+    to be read *alone* no mount below it is, so that none that is made meanwhile is waited for either. Raises
+    ProcessGone, AccessDenied, NoHost, ParseError.
     """
-    if ours:
-        return tree_at(b"/", process.open_named, across=True, quietly=False)
     mounts = process.mounts()
+    if ours:
+        served = [mount.mount_point for mount in mounts if _is_served(mount) and mount.mount_point != b"/"]
+        return tree_at(b"/", process.open_named, across=not alone, quietly=False, served=served)
     mount = _mount_of_root(process, mounts)
     if isinstance(mount, Refused):
         return mount
     if _is_served(mount):
         return Refused("its root is served by a process, which may not answer")
-    return tree_at(b"/", process.open_named, across=not any(map(_is_served, mounts)), quietly=False)
+    return tree_at(b"/", process.open_named, across=not (alone or any(map(_is_served, mounts))), quietly=False)
 
 
 def _mount_of_root(process: ProcFs, mounts: list[Mount]) -> Mount | Refused:

@@ -11,6 +11,7 @@ from mapsd.light import Callable, Sequence
 from mapsd.linux import contents, syscalls
 from mapsd.linux.contents import answer
 from mapsd.linux.files import facts, found, opened
+from mapsd.linux.views import is_on_way
 from mapsd.model import Absent, FileFacts, Found, Refused
 
 _INSIDE = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
@@ -21,13 +22,15 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 class Files:
     """The port Tree on an open directory; close() gives the descriptor back."""
 
-    def __init__(self, directory: int, *, across: bool = False, quietly: bool = True) -> None:
+    def __init__(self, directory: int, *, across: bool = False, quietly: bool = True,
+                 served: Sequence[bytes] = ()) -> None:
         """Take a descriptor of the directory over; mounts below it are entered where *across* says so.
 
-        Without *quietly* a file whose access time only its owner may leave as it is is read all the same.
+        None of those that are *served* is, by their absolute paths in it. Without *quietly* a file whose access time
+        only its owner may leave as it is is read all the same.
         """
         self._fd, self._resolve = directory, _INSIDE | (0 if across else syscalls.RESOLVE_NO_XDEV)
-        self._quietly = quietly
+        self._quietly, self._served = quietly, served if across else ()
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -81,10 +84,23 @@ class Files:
     def _open(self, path: bytes, flags: int) -> int:
         if b"\0" in path:
             raise OSError(errno.ENOENT, "no name has a zero byte")
-        return syscalls.openat2(self._fd, path or b".", flags | os.O_CLOEXEC, self._resolve)
+        return self._opened(path or b".", flags | os.O_CLOEXEC)
+
+    def _opened(self, path: bytes, flags: int) -> int:
+        if not self._served:
+            return syscalls.openat2(self._fd, path, flags, self._resolve)
+        try:
+            return syscalls.openat2(self._fd, path, flags, _INSIDE | syscalls.RESOLVE_NO_XDEV)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        if any(is_on_way(one, b"/" + path) for one in self._served):
+            raise OSError(errno.ETIMEDOUT, "a filesystem on the way is served by a process, which may not answer")
+        # A link may lead anywhere.
+        return syscalls.openat2(self._fd, path, flags, _INSIDE | syscalls.RESOLVE_NO_SYMLINKS)
 
 
 def tree_at(path: bytes, opener: Callable[[bytes, int], int], *, across: bool = False,
-            quietly: bool = True) -> Files | Absent | Refused:
+            quietly: bool = True, served: Sequence[bytes] = ()) -> Files | Absent | Refused:
     """Return the tree below the directory that *opener* finds at a path."""
-    return answer(lambda: Files(opener(path, _DIRECTORY), across=across, quietly=quietly))
+    return answer(lambda: Files(opener(path, _DIRECTORY), across=across, quietly=quietly, served=served))

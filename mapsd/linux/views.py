@@ -42,7 +42,7 @@ class View:
 
     def open_plainly(self, path: bytes, flags: int) -> int:
         """Return a descriptor as open() does, but raise OSError, ELOOP where a symbolic link is on the way."""
-        self._unless_silent([mount for mount in self._servers() if _is_on_way(mount.mount_point, path)])
+        self._unless_silent([mount for mount in self._servers() if is_on_way(mount.mount_point, path)])
         return self._opener(path, flags, syscalls.RESOLVE_NO_SYMLINKS)
 
     def _servers(self) -> list[Mount]:
@@ -59,7 +59,8 @@ class View:
                 raise OSError(errno.ETIMEDOUT, "a filesystem on the way has a server that does not answer")
 
 
-def _is_on_way(mount_point: bytes, path: bytes) -> bool:
+def is_on_way(mount_point: bytes, path: bytes) -> bool:
+    """Return whether an absolute path without symbolic links passes through a mount point."""
     return mount_point in {b"/", path} or path.startswith(mount_point + b"/")
 
 

@@ -160,7 +160,7 @@ def test_what_takes_long_leaves_a_worker_for_the_rest(threads):
     left = [Worker(), Worker()]
     pool = Pool(left.pop, 2, BOUND)
     one, other = reversed(left)
-    plain, slow = Flights(pool, 8), Flights(Apart(pool, 1, BOUND), 8)
+    plain, slow = Flights(pool, 8), Flights(Apart(pool, 1, BOUND, lambda: None), 8)
     first = asking(threads, slow, "a")
     assert one.begun.acquire(timeout=BOUND)
     second = asking(threads, slow, "b")
@@ -178,8 +178,8 @@ def test_what_takes_long_leaves_a_worker_for_the_rest(threads):
 
 
 def test_who_waits_too_long_for_what_takes_long_is_refused(threads):
-    worker = Worker()
-    slow = Flights(Apart(Pool(lambda: worker, 2, BOUND), 1, 0.01), 8)
+    worker, tidied = Worker(), []
+    slow = Flights(Apart(Pool(lambda: worker, 2, BOUND), 1, 0.01, lambda: tidied.append(1)), 8)
     first = asking(threads, slow, "a")
     assert worker.begun.acquire(timeout=BOUND)
     with pytest.raises(Problem, match="packages"):
@@ -188,3 +188,4 @@ def test_who_waits_too_long_for_what_takes_long_is_refused(threads):
     assert first.result(BOUND) == 1
     worker.go.release()
     assert slow.ask("b", Worker.answer) == 2
+    assert tidied == [1, 1]

@@ -23,9 +23,9 @@ class Served(ProcFs):
                 for one in super().mounts() if one.mount_point != self._lacking]
 
 
-def asked(process: ProcFs, *, ours: bool = False) -> tuple[object, object]:
+def asked(process: ProcFs, *, ours: bool = False, alone: bool = False) -> tuple[object, object]:
     """Return what the root is, and what of a file on another mount can be read."""
-    found = root(process, ours=ours)
+    found = root(process, ours=ours, alone=alone)
     try:
         return found, found.read(b"proc/version", 1 << 16) if isinstance(found, Files) else None
     finally:
@@ -34,14 +34,28 @@ def asked(process: ProcFs, *, ours: bool = False) -> tuple[object, object]:
             found.close()
 
 
-@pytest.mark.parametrize(("process", "ours", "crosses"), [
-    (Served, True, True), (Served, False, True), (lambda: Served(b"/proc"), False, False),
-    (lambda: Served(b"/proc"), True, True)])
-def test_other_mounts_are_entered_unless_one_of_them_is_served(process, ours, crosses):
-    found, text = asked(process(), ours=ours)
+@pytest.mark.parametrize(("served", "ours", "alone", "crosses"), [
+    ((), True, False, True), ((), False, False, True), ((b"/sys",), False, False, False),
+    ((b"/sys",), True, False, True), ((b"/proc",), True, False, False), ((b"/",), True, False, True),
+    ((), True, True, False), ((), False, True, False)])
+def test_other_mounts_are_entered_unless_somebody_has_to_be_waited_for(served, ours, alone, crosses):
+    found, text = asked(Served(*served), ours=ours, alone=alone)
     assert isinstance(found, Files)
     assert (text == Path("/proc/version").read_bytes()) == crosses
     assert isinstance(text, bytes if crosses else Refused)
+
+
+def test_beside_a_server_no_link_leads_to_another_mount():
+    process = Served(b"/sys")
+    found = root(process, ours=True)
+    assert isinstance(found, Files)
+    try:
+        assert isinstance(found.read(b"proc/self/mounts", 1 << 20), Refused)
+        assert isinstance(found.read(b"bin/sh", 1 << 24), bytes)
+        assert found.link(b"proc/mounts") == b"self/mounts"
+    finally:
+        process.close()
+        found.close()
 
 
 def test_a_served_root_is_not_read():

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 import mapsd
+from mapsd.answer.databases import Asked, ByTime
 from mapsd.answer.roots import KEPT, ROOTS, Roots
 from mapsd.answer.spent import Budget, OutOfTime, Spending
+from mapsd.linux.live import Live
 from mapsd.linux.tree import tree_at
 from mapsd.model import Refused
 from mapsd.model.packages import NotOwned, Owned
@@ -108,6 +110,24 @@ def test_of_a_process_that_takes_too_long_every_package_is_unknown_and_the_next_
     assert [one._replace(package=None) for one in late.mappings] == [
         one._replace(package=None) for one in whole.mappings]
     assert all(one.package is None or "within" not in (one.package.reason or "") for one in whole.mappings)
+
+
+def test_a_file_whose_server_may_not_answer_is_not_read(tmp_path: Path):
+    path = os.fsencode(tmp_path / "file")
+    (tmp_path / "file").write_bytes(b"x" * 4096)
+    with child(lambda: mapped(path)) as pid, mapsd.Session() as session:
+        plain = next(one.backing for one in session.lookup(pid).mappings if one.user_path == path)
+    seen = Live()(os.getpid())
+    by_time = ByTime(seen, Roots(), Asked(None, Budget(None)), ours=False)
+    try:
+        assert by_time.size(plain) == 4096
+        for asked in (by_time.size, lambda one: by_time.digest(one, "md5")):
+            found = asked(plain._replace(fs_type=b"fuse.theirs"))
+            assert isinstance(found, Refused)
+            assert "served" in found.reason
+    finally:
+        by_time.close()
+        seen.close()
 
 
 def test_a_real_root_is_read_within_the_budget(tmp_path: Path):

@@ -1,7 +1,7 @@
 """Lookups that may take long: fewer at a time than there are workers, so that others find one free."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -14,9 +14,12 @@ Worker = TypeVar("Worker")
 class Apart(Generic[Worker]):
     """Some of the workers of a pool."""
 
-    def __init__(self, pool: Pool[Worker], size: int, patience: float) -> None:
-        """Hand out at most *size* at a time; whoever waits for one is refused after *patience* seconds."""
-        self._pool, self._left, self.patience = pool, threading.BoundedSemaphore(size), patience
+    def __init__(self, pool: Pool[Worker], size: int, patience: float, tidy: Callable[[], None]) -> None:
+        """Hand out at most *size* at a time; whoever waits for one is refused after *patience* seconds.
+
+        After each of them *tidy* is called: much memory was used.
+        """
+        self._pool, self._left, self.patience, self._tidy = pool, threading.BoundedSemaphore(size), patience, tidy
 
     @contextmanager
     def worker(self) -> Iterator[Worker]:
@@ -28,6 +31,7 @@ class Apart(Generic[Worker]):
                 yield worker
         finally:
             self._left.release()
+            self._tidy()
 
     @property
     def given(self) -> int:
