@@ -7,9 +7,10 @@ from typing import TypeVar
 from mapsd.errors import AccessDenied, NoHost, ParseError, ProcessGone
 from mapsd.light import Callable, Iterator, Sequence
 from mapsd.linux import processes, userns
-from mapsd.linux.files import opened, unless_exhausted
+from mapsd.linux.files import unless_exhausted
 from mapsd.linux.machine import observer
 from mapsd.linux.procfs import ProcFs
+from mapsd.linux.runner import runner_of
 from mapsd.linux.tree import Files, tree_at
 from mapsd.model import Absent, DeviceId, Host, Mount, Refused
 from mapsd.model.containers import MountedElsewhere, Runner
@@ -17,7 +18,6 @@ from mapsd.parse import mountinfo, stat
 
 _Answer = TypeVar("_Answer")
 _GENERATIONS = 64
-_ARGUMENTS = 1 << 17  # bytes of a command line
 
 
 class LiveBeside:
@@ -130,14 +130,6 @@ class LiveBeside:
             return None
         finally:
             process.close()
-
-
-def runner_of(process: ProcFs) -> Runner:
-    """Return a process as one that may have made a container. Raises ProcessGone, AccessDenied, ParseError."""
-    with opened(process.open("cmdline", os.O_RDONLY | os.O_CLOEXEC)) as fd:
-        text = os.read(fd, _ARGUMENTS)
-    return Runner(process.pid, stat.real_uid(process.text("status")), process.target("exe"),
-                  tuple(text.rstrip(b"\0").split(b"\0")), process.target("ns/mnt"), process.target("cwd"))
 
 
 def _space(process: ProcFs) -> tuple[int, bytes | None]:

@@ -10,9 +10,9 @@ import time
 from mapsd.errors import AccessDenied, NoHost, ParseError, ProcessGone
 from mapsd.light import Iterator, NamedTuple, Sequence
 from mapsd.linux import processes
-from mapsd.linux.beside import runner_of
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.procfs import ProcFs
+from mapsd.linux.runner import runner_of
 from mapsd.linux.views import SERVED
 from mapsd.model import DeviceId, Host, Mount, Refused
 from mapsd.model.open import FdInfo
