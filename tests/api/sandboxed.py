@@ -138,7 +138,8 @@ def of_each(scene: Scene, ways: dict[str, str]) -> dict[str, dict]:
 def routes(scene: Scene) -> dict[str, int]:
     """Return the status with which each question about the scene's process is answered."""
     process, address = f"/v1/processes/{scene.target.pid}", hex(scene.claims[0].address)
-    asked = ("/v1/processes?states=true", process, f"{process}/mappings", f"{process}/mappings/{address}/explain",
+    asked = ("/v1/processes?states=true", process, f"{process}/mappings", f"{process}/mappings?packages=true",
+             f"{process}/layers?container=true", f"{process}/mappings/{address}/explain",
              f"{process}/layers", f"{process}/fds", f"{process}/which?path=/round/plain-s", "/v1/kernel", "/v1/healthz",
              "/v1/readyz", "/v1/openapi.json")
     return {path.replace(process, "PROCESS").replace(address, "ADDRESS"): said(path)[0] for path in asked}
