@@ -25,6 +25,9 @@ class Roots:
             databases = Databases(opened)
         opened.files = files
         databases = databases.again()
+        if not databases.are_read:
+            opened.read_bytes = 0
+        opened.counts = not databases.are_read
         self._known[key] = opened, databases
         return databases
 
@@ -37,7 +40,9 @@ class Roots:
         self._known.pop(key, None)
 
     def settle(self) -> None:
-        """Keep not more than there is room for; the oldest go."""
+        """Keep not more than there is room for: what is too large by itself goes, then the oldest."""
+        for key in [key for key, (opened, _) in self._known.items() if opened.read_bytes > KEPT]:
+            del self._known[key]
         while len(self._known) > ROOTS or sum(opened.read_bytes for opened, _ in self._known.values()) > KEPT:
             del self._known[next(iter(self._known))]
 
@@ -47,12 +52,12 @@ class Opened:
 
     def __init__(self, files: "Tree") -> None:
         """Begin with these."""
-        self.files, self.read_bytes = files, 0
+        self.files, self.read_bytes, self.counts = files, 0, True
 
     def read(self, path: bytes, limit: int) -> bytes | Absent | Refused:
         """Return a regular file's bytes, Refused where it has more than *limit* or is no regular file."""
         found = self.files.read(path, limit)
-        self.read_bytes += len(found) if isinstance(found, bytes) else 0
+        self.read_bytes += len(found) if self.counts and isinstance(found, bytes) else 0
         return found
 
     def head(self, path: bytes, size: int) -> bytes | Absent | Refused:

@@ -94,7 +94,8 @@ class Files:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-        if any(is_on_way(one, b"/" + path) for one in self._served):
+        plain = os.path.normpath(b"/" + path.lstrip(b"/"))
+        if any(is_on_way(one, plain) for one in self._served):
             raise OSError(errno.ETIMEDOUT, "a filesystem on the way is served by a process, which may not answer")
         # A link may lead anywhere.
         return syscalls.openat2(self._fd, path, flags, _INSIDE | syscalls.RESOLVE_NO_SYMLINKS)

@@ -23,7 +23,7 @@ _OTHERS = ((b"var/lib/pacman/local", "pacman"), (b"var/db/pkg", "Portage"), (b"u
 _WATCHED = (*dpkgfiles.WATCHED, *apk.DATABASES, *rpmfiles.WATCHED, *_OS_RELEASE)
 _BY_PLACE = (b"/site-packages/", b"/dist-packages/", b"/node_modules/")
 
-_NAMES = 10_000  # of which it is remembered whose they are
+_NAMES, _SHORT = 10_000, 200  # of which it is remembered whose they are, of at most so many bytes
 
 _Opener = Callable[["Tree", Directories, Distribution | None], Database | Absent | Refused]
 
@@ -69,7 +69,7 @@ class Databases:
             return list(self._known[path])
         found = [one for database in self._databases()
                  for one in ([database] if isinstance(database, Refused) else database.records(path))]
-        if self._known is not None and len(self._known) < _NAMES:
+        if self._known is not None and len(self._known) < _NAMES and len(path) <= _SHORT:
             self._known[path] = list(found)
         return found
 
@@ -82,6 +82,11 @@ class Databases:
         if self._opened is not None and self.same():
             made._opened, made._watched, made._known = self._opened, self._watched, self._known or {}
         return made
+
+    @property
+    def are_read(self) -> bool:
+        """Return whether those of the distribution are read already."""
+        return self._opened is not None
 
     def same(self) -> bool:
         """Return whether the databases of the distribution are still what they were when they were read."""

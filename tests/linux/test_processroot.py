@@ -52,6 +52,10 @@ def test_beside_a_server_no_link_leads_to_another_mount():
     try:
         assert isinstance(found.read(b"proc/self/mounts", 1 << 20), Refused)
         assert isinstance(found.read(b"bin/sh", 1 << 24), bytes)
+        for name in (b"proc/version", b"proc//version", b"proc/../proc/version"):
+            assert isinstance(found.read(name, 1 << 16), bytes)
+        for name in (b"sys/kernel", b"sys//kernel", b"proc/../sys/kernel", b"sys"):
+            assert isinstance(found.listed(name), Refused)
         assert found.link(b"proc/mounts") == b"self/mounts"
     finally:
         process.close()

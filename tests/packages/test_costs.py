@@ -94,6 +94,20 @@ def test_what_is_large_is_not_kept():
     assert len(roots) == KEPT // whole
     roots.forget((4,))
     assert len(roots) == KEPT // whole - 1
+    # What is too large by itself drives nothing else out.
+    twice = {**DPKG, **{f"var/lib/dpkg/status.d/{number}": bytes(12 << 20) for number in range(3)}}
+    roots.databases((9,), Files(twice)).owner(b"/usr/lib/two")
+    roots.settle()
+    assert len(roots) == KEPT // whole - 1
+
+
+def test_what_is_read_again_and_again_beside_the_databases_is_not_kept_and_does_not_count():
+    sums = {**DPKG, "var/lib/dpkg/info/one.md5sums": b"0" * 32 + b"  usr/lib/one\n" + b"\n" * (12 << 20)}
+    roots, tree = Roots(), Files(sums)
+    for _ in range(5):
+        assert isinstance(roots.databases((1,), tree).owner(b"/usr/lib/one"), Owned)
+        roots.settle()
+    assert len(roots) == 1
 
 
 def test_of_a_process_that_takes_too_long_every_package_is_unknown_and_the_next_lookup_is_whole():
