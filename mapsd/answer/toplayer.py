@@ -83,7 +83,10 @@ def _as_mounted(own: LayerDir, text: bytes, bases: Iterator[bytes], around: Scen
 
 
 def _elsewhere(overlay: Overlay, named: "OverlayHandle | None", around: Scene, beside: "Beside") -> bytes | None:
-    """Return the topmost layer's directory through the root of a process that has the overlay mounted, too."""
+    """Return the directory that the topmost layer's text names for us, or through the root of another process.
+
+    That one has the overlay mounted, too. The overlay's handle must name it.
+    """
     for path in _names_elsewhere(overlay, around, beside) if named is not None else ():
         tree = beside.tree(path)
         found = Absent() if isinstance(tree, Absent | Refused) else tree.entry(b"")
@@ -96,5 +99,6 @@ def _names_elsewhere(overlay: Overlay, around: Scene, beside: "Beside") -> Itera
     text = overlay.layers[0].text
     names: Sequence[bytes] = [text] if text.startswith(b"/") else [
         base.rstrip(b"/") + b"/" + text for base in overlay.bases]
+    yield from names
     for one in beside.mounted(overlay.mount.device):
         yield from (b"%s/%d/root%s" % (around.proc.rpartition(b"/")[0], one.runner.pid, name) for name in names)
