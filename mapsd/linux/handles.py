@@ -91,10 +91,25 @@ def open_one(roots: Sequence[int], handle: Handle, flags: int) -> int:
 
 
 def _same(fd: int, handle: Handle) -> int:
-    if syscalls.name_to_handle_at(fd) == handle:
+    try:
+        same = _handle(fd) == handle
+    except OSError:
+        os.close(fd)
+        raise
+    if same:
         return fd
     os.close(fd)
     raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
+def _handle(fd: int) -> Handle:
+    try:
+        return syscalls.name_to_handle_at(fd)
+    except OSError as error:
+        # Before Linux 6.6 only for what can be opened by it, as this was.
+        if error.errno != errno.EINVAL:
+            raise
+        return syscalls.name_to_handle_at(fd, 0)
 
 
 def _uuid(fd: int) -> bytes | None:

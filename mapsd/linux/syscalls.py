@@ -122,12 +122,12 @@ def statx_of(fields: Fields, mask: int = STATX_MNT_ID) -> Statx:
                  changed * _SECOND + changed_ns)
 
 
-def name_to_handle_at(fd: int) -> Handle:
+def name_to_handle_at(fd: int, flags: int = AT_HANDLE_FID) -> Handle:
     """Return the handle by which the filesystem knows an open file; AT_HANDLE_FID is Linux 6.6."""
     size = 128
     buffer = ctypes.create_string_buffer(struct.pack("Ii", size, 0), 8 + size)
     mount_id = ctypes.c_int()
-    _check(_libc.name_to_handle_at(fd, b"", buffer, ctypes.byref(mount_id), AT_EMPTY_PATH | AT_HANDLE_FID))
+    _check(_libc.name_to_handle_at(fd, b"", buffer, ctypes.byref(mount_id), AT_EMPTY_PATH | flags))
     length, kind = struct.unpack_from("Ii", buffer)
     return Handle(kind, buffer.raw[8:8 + length])
 
