@@ -102,6 +102,13 @@ class Machine(Protocol):
     def served_by(self, device: DeviceId) -> "Sequence[Server] | Refused":
         """Return the known programs that serve a FUSE filesystem."""
 
+    def again(self, vma: Vma, path: bytes) -> tuple[str, str]:
+        """Return what the mapping shares with one of our own, of what *path* opens in the process's root.
+
+        "name" (one dentry on one mount), "file" (one text of one file on one mount, perhaps by another link), "mount"
+        (only that), "different" or "silent", and what was seen or stood in the way.
+        """
+
     def default(self, switch: str) -> bool:
         """Return the overlay module's default of a switch; True where it cannot be read."""
 

@@ -10,7 +10,7 @@ from mapsd.linux.handles import Filesystems
 from mapsd.linux.layers import LayerDirs
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.views import View
-from mapsd.model import Backing, DeviceId, FileFacts, Found, Handle, Host, LayerDir, Mount, OverlayHandle, Refused
+from mapsd.model import Backing, DeviceId, FileFacts, Found, Handle, Host, LayerDir, Mount, OverlayHandle, Refused, Vma
 from mapsd.parse import mountinfo
 from mapsd.parse.overlay_xattrs import NAMES
 from mapsd.ports import ByHandle, ByVma, FileRef, InLayer, InRoot, Namespace
@@ -190,6 +190,11 @@ class LiveMachine:
         except OSError as error:
             unless_exhausted(error)
             return Namespace("unknown", "the mapping went away while it was asked about")
+
+    def again(self, vma: Vma, path: bytes) -> tuple[str, str]:
+        """Return what the mapping shares with one of our own, of what *path* opens in the process's root."""
+        from mapsd.linux.again import again  # noqa: PLC0415  (only kernels that show layers' files need it)
+        return again(ByVma(vma.start, vma.end), InRoot(path), self.open)
 
     def open(self, ref: FileRef, flags: int) -> int:
         """Return a descriptor of *ref*; raises OSError."""

@@ -43,9 +43,9 @@ class Trail(NamedTuple):
 
     *verdict* is what became of the name (see mapsd.resolve.scene.Place), *unnamed* why that is not known. *mapped*
     is the file by that name, *source* what led to it: "link" (map_files), "path" (the link may not be followed),
-    "dentries" (the kernel's own, by BPF), or nothing. *opened* is what the path opens where that is another file or
-    none, *over* the mount that covers it. *nested* says that the kernel prints the name that a layer, itself an
-    overlay, has for the file.
+    "dentries" (the kernel's own, by BPF), "ours" (a mapping of our own, see mapsd.resolve.again), or nothing. *opened*
+    is what the path opens where that is another file or none, *over* the mount that covers it. *nested* says that the
+    kernel prints the name that a layer, itself an overlay, has for the file.
 
     *layers* are those of the overlay; *candidates* the files that the mapping could hold, *copy* whether an upper copy
     with data of its own exists (yes, no, unknown because of *doubt*; empty: nobody asked). *rule* says how one of them

@@ -1,7 +1,7 @@
 """The observer's own view on tape: files, layers, mounts."""
 
 from mapsd.light import Callable, Sequence
-from mapsd.model import DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Refused
+from mapsd.model import DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Refused, Vma
 from mapsd.model.served import Server
 from mapsd.ports import ByHandle, FileRef, Namespace
 from mapsd.recorder.tape import Tape
@@ -60,6 +60,10 @@ class TapedMachine:
     def served_by(self, device: DeviceId) -> Sequence[Server] | Refused:
         """Return the known programs that serve a FUSE filesystem."""
         return self._tape.ask(questions.SERVED_BY, (str(device),), lambda: self._live.served_by(device))
+
+    def again(self, vma: Vma, path: bytes) -> tuple[str, str]:
+        """Return what the mapping shares with one of our own, of what *path* opens in the process's root."""
+        return self._tape.ask(questions.AGAIN, (vma, path), lambda: self._live.again(vma, path))
 
     def default(self, switch: str) -> bool:
         """Return the overlay module's default of a switch."""

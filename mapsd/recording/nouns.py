@@ -171,3 +171,4 @@ HOUSING: Codec[Housing] = row(
            ("unknown", Unidentified, record(Unidentified, reason=_SAID, needs=many(TEXT)))),
     record(ImageLayers, layers=many(_IMAGE_LAYER), reason=maybe(_SAID)))
 VERDICT = row(lambda *pair: pair, choice("same", "different", "silent"), WORDS)
+SHARED = row(lambda *pair: pair, choice("name", "file", "mount", "different", "silent"), WORDS)

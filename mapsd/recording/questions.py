@@ -47,6 +47,7 @@ from mapsd.recording.nouns import (
     OVERLAY_HANDLE,
     REFUSED,
     SERVER,
+    SHARED,
     STAT,
     VERDICT,
     VMA,
@@ -143,6 +144,7 @@ PLACE_OF: Question[Namespace] = Question("namespace", (TEXT, NUMBER, FILE_REF), 
                                          lambda *_: Namespace("unknown", REASON))
 SERVED_BY: Question[Sequence[Server] | Refused] = Question(
     "served by", (TEXT,), either(("servers", tuple, many(SERVER)), ("refused", Refused, REFUSED)), _lost)
+AGAIN: Question[Verdict] = Question("mapped again", (VMA, PATH), SHARED, _silent)
 DEFAULT: Question[bool] = Question("default", (TEXT,), FLAG, lambda _: True)
 TRUSTED: Question[bool] = Question("reads trusted attributes", (), FLAG, lambda: False)
 LISTED: Question[tuple[tuple[bytes, bool], ...]] = Question(

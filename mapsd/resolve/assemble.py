@@ -25,7 +25,9 @@ def assemble(vma: Vma, place: Place, finding: Finding, host: bytes | None, proc:
 
 def _trail(place: Place, finding: Finding) -> Trail:
     files, copy, doubt, layers = finding.possible
-    source = "dentries" if place.dentries else "path" if place.claimed else "link" if place.facts is not None else ""
+    means = (("ours", place.again), ("dentries", place.dentries), ("path", place.claimed),
+             ("link", place.facts is not None))
+    source = next((name for name, used in means if used), "")
     return Trail(place.verdict, place.reason, place.facts, source, place.opened, place.over, finding.nested,
                  layers, files, copy, doubt, finding.rule, finding.reason)
 

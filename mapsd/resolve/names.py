@@ -102,6 +102,9 @@ def _elsewhere(vma: Vma, mapped: FileFacts, mount: Mount | None, seen: list[tupl
 
 
 def _outside(vma: Vma, mapped: FileFacts, mount: Mount | None, scene: Scene) -> Place:
+    if all(text == b"/" for text in _texts(vma, scene)):
+        # No mount's: the kernel mixed a mount with a dentry of another filesystem (Ubuntu's 5.0).
+        return Place("unknown", None, mapped, mount, "the kernel shows no name of the file")
     if scene.root is None:
         return Place("unknown", None, mapped, mount, "the process's root cannot be read", "CAP_SYS_PTRACE")
     return Place("unreachable", None, mapped, mount, inner=_in_view(vma, mount, scene), detail=_AWAY["here"])

@@ -33,6 +33,8 @@ class Place(NamedTuple):
     its name lies inside its filesystem: beyond doubt for a live file, else a hint. *claimed* says that the mount is
     the path's, and the mapping's own could not be seen. *opened* is what the path opens where that is not this file,
     *over* the mount that covers it; *dentries* says that the kernel's own named it.
+    *again* says that the path was found by a mapping of our own (see mapsd.resolve.again), *agrees* whether it still
+    opens the mapped data, where that showed it.
     """
 
     verdict: str
@@ -47,6 +49,8 @@ class Place(NamedTuple):
     opened: Found | None = None
     over: Mount | None = None
     dentries: bool = False
+    again: bool = False
+    agrees: bool | None = None
 
 
 def same_file(one: Found, other: FileFacts) -> bool:

@@ -71,8 +71,8 @@ def _is_same(vma: Vma, one: Candidate, resolver: "Resolver") -> bool:
 def _agreement(vma: Vma, overlay: Overlay, place: Place, held: HeldFile, resolver: "Resolver") -> tuple[
         bool | None, tuple[Evidence, ...]]:
     """Return whether the path opens the mapped data now: by page frame, else by what the layers hold."""
-    if place.verdict != "live":
-        return None, ()
+    if place.verdict != "live" or place.again:
+        return place.agrees, ()
     said = resolver.means.compare(vma, ByVma(vma.start, vma.end))
     if said.verdict != "silent":
         return said.verdict == "same", (said.about("what the overlay's file reads now"),)

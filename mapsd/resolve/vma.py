@@ -12,12 +12,13 @@ from mapsd.resolve.hostpath import host_path
 from mapsd.resolve.means import Means
 from mapsd.resolve.names import locate
 from mapsd.resolve.overlays import OVERLAY, Overlay, build
-from mapsd.resolve.passing import UNIONS, doubted
+from mapsd.resolve.passing import UNIONS, doubted, may_be_below
 from mapsd.resolve.scene import Place, Scene
 from mapsd.resolve.vmfile import completed
 from mapsd.resolve.vmname import named
 
 if TYPE_CHECKING:
+    from mapsd.resolve.again import Again
     from mapsd.resolve.served import Served
 
 # Filesystems whose files are other files: what they name by device and inode is not where the bytes are.
@@ -38,6 +39,7 @@ class Resolver:
         self._host_paths: dict[Place, bytes | None] = {}
         self._of_file: dict[_File, Answer] = {}
         self._served: Served | None = None
+        self._again: Again | None = None
 
     def answer(self, vma: Vma) -> Answer | None:
         """Return what is known of one mapping, None where its addresses hold another one by now."""
@@ -65,10 +67,27 @@ class Resolver:
         if place.verdict == "private":
             from mapsd.resolve import nested  # noqa: PLC0415  (an overlay on an overlay is rare)
             return nested.answer(vma, place, self)
+        found = self._found_again(vma, place)
+        if not found.again:
+            return self.assemble(vma, found, self._finding(vma, place))
+        overlaid = found.mount is not None and found.mount.fs_type == OVERLAY
+        finding = self._finding(vma, found if overlaid else place)
+        return self.assemble(vma, found, finding._replace(agrees=found.agrees))
+
+    def _finding(self, vma: Vma, place: Place) -> Finding:
         mount = place.mount or self.mount_of(vma)
         if mount is None or place.facts is None or mount.fs_type != OVERLAY:
-            return self.assemble(vma, place, self._plain(vma, place, mount))
-        return self.assemble(vma, place, self._overlaid(vma, place, mount))
+            return self._plain(vma, place, mount)
+        return self._overlaid(vma, place, mount)
+
+    def _found_again(self, vma: Vma, place: Place) -> Place:
+        """Return the place of a file that the kernel may show as the one below, where its name was found."""
+        if not may_be_below(vma, place, self.scene):
+            return place
+        if self._again is None:
+            from mapsd.resolve.again import Again  # noqa: PLC0415  (no kernel that is still maintained shows it so)
+            self._again = Again(self)
+        return self._again.place(vma, place)
 
     def _located(self, vma: Vma, mapped: Found) -> Place:
         key = _file_of(vma, mapped)

@@ -29,6 +29,17 @@ def identity(path: str | Path) -> tuple[str, int]:
     return device(path), os.stat(path).st_ino
 
 
+def pass_tick(where: Path) -> None:
+    """Wait until what changes is younger than all that there is: the clock of files has ticks."""
+    one, other = where / "tick", where / "tock"
+    one.touch()
+    other.touch()
+    while other.stat().st_ctime_ns <= one.stat().st_ctime_ns:
+        other.touch()
+    one.unlink()
+    other.unlink()
+
+
 def fill(path: Path, tag: str, pages: int = 2) -> None:
     """Write a file whose every page is unique; it begins as an ELF file with a build id of its own."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -49,6 +49,7 @@ def _linux_4_18() -> None:
     forbid(_OPENAT2, _BPF, _HANDLE_FID, _PROCMAP_QUERY, PIDFD_OPEN, _UUID, *_NAMESPACES)
 
 
+LAYERS_SHOWN = (_HANDLE_FID, _PROCMAP_QUERY, PIDFD_OPEN, _UUID, *_NAMESPACES)  # no kernel that shows them has these
 LACKING: dict[str, Callable[[], None]] = {
     "no openat2": _forbidding(_OPENAT2),
     "openat2 by a filter": _forbidding(_OPENAT2._replace(error=errno.EPERM)),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.overlay import kernel
-from tests.overlay.files import fill, identity
+from tests.overlay.files import fill, identity, pass_tick
 from tests.overlay.target import PAGE, Target
 
 
@@ -114,11 +114,12 @@ class Scene:
         self.stack.callback(gone, self.merged)
 
     def settle(self) -> None:
-        """Note which directory each layer is."""
+        """Note which directory each layer is; the overlay will be younger than what lies in them."""
         for layer in self.layers:
             if layer.fd < 0:
                 layer.identity, layer.fd = identity(layer.path), os.open(layer.path, os.O_PATH)
                 self.stack.callback(os.close, layer.fd)
+        pass_tick(self.base)
 
     def start(self, *before: object, pass_fds: Sequence[int] = ()) -> Target:
         """Start the process in the mount namespace and root of this test."""

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import combinations, product
 
-from tests.overlay import census, older
+from tests.overlay import census, layered, older
 from tests.overlay.capabilities import LACKING, asked_lacking
 from tests.overlay.conftest import asked
 from tests.overlay.files import identity
@@ -30,6 +30,8 @@ def check(scene: Scene, *, inside: bool = False, user: bool = False) -> None:
         wrong += compare(scene, f"{name}, outside", asked_lacking(pid, numbers), opened)
     for observer in older.observers(scene.name):
         wrong += compare(scene, older.named(*observer), older.asked_on(pid, *observer), opened)
+    for form in layered.forms(scene.name):
+        wrong += compare(scene, layered.named(form), layered.asked_on(pid, form, scene.base), opened)
     for name, numbers in {"root": (), **LACKING}.items() if inside else ():
         found = within(pid, lambda numbers=numbers: answers(pid, numbers), user=user)
         wrong += compare(scene, f"{name}, inside", {int(start): one for start, one in found.items()},
@@ -105,9 +107,10 @@ def exact(part: object) -> object:
 def errors(scene: Scene, claim: Claim, found: dict, seen: Opened, observer: str) -> list[str]:
     """Return what is wrong in one answer."""
     wrong = []
-    if found["state"] not in {claim.state, "unknown"}:
+    other = layered.is_named(observer, scene, claim, found)
+    if found["state"] not in {claim.state, "unknown"} and not other:
         wrong.append(f"WRONG state {found['state']}")
-    if found["user_path"] not in {claim.path, None}:
+    if found["user_path"] not in {claim.path, None} and not other:
         wrong.append(f"WRONG user_path {found['user_path']}")
     if (found["state"] == "unknown" or found["backing"] is None) and not found["reason"]:
         wrong.append("no reason")

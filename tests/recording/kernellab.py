@@ -21,13 +21,13 @@ from pathlib import Path
 from mapsd.answer.observe import observe
 from mapsd.answer.overlays import layers
 from mapsd.answer.reading import Asking
-from mapsd.model import Absent, DeviceId, FileFacts, Found, LayerDir, Mount, Refused, Vma
+from mapsd.model import Absent, DeviceId, FileFacts, Found, Handle, LayerDir, Mount, Refused, Vma
 from mapsd.model.layers import Way
 from mapsd.parse import maps, mountinfo
 from mapsd.parse.escape import DELETED
 from mapsd.parse.overlay_xattrs import NAMES
 from mapsd.parse.stat import Stat
-from mapsd.ports import Namespace
+from mapsd.ports import ByHandle, Namespace
 from mapsd.recorder.observed import TapedProcess
 from mapsd.recorder.tape import Recorder
 from mapsd.recording import form
@@ -52,6 +52,8 @@ def number(text: str) -> DeviceId:
 
 class Dump:
     """One combination of one kernel."""
+
+    started = 0  # when the process was, in nanoseconds since the epoch: it was not noted
 
     def __init__(self, where: Path) -> None:
         self.where = where
@@ -110,6 +112,18 @@ class Dump:
                 found.setdefault(b"" if file == b"." else file, {})[attribute] = ast.literal_eval(value)
         return found
 
+    def numbered(self, _: int) -> Sequence[bytes]:
+        """Return the paths of the files with an inode number, of which no search was noted."""
+        return ()
+
+    def by_handle(self, _: Handle) -> dict | None:
+        """Return what stat says of the file with a handle."""
+        return None
+
+    def again(self, *_: object) -> tuple[str, str]:
+        """Return what a mapping has in common with one of our own."""
+        return "silent", UNNOTED
+
 
 # Where a file lies in the layers that was mapped by another name: what the workload did.
 _ALIAS = {"renamed_lower_after": "data/ren_lower.dat", "renamed_upper_after": "data/ren_upper.dat",
@@ -125,7 +139,7 @@ def _of(seen: dict, path: bytes, mount_id: int | None, xattrs: tuple = ()) -> Fo
         return Refused("this kernel's statx has no mount ids (Linux 5.8)")
     device, mode = number(seen["dev"]), int(seen["mode"], 8)
     return FileFacts(_kind(mode), device, seen["ino"], seen["nlink"], seen["size"], identity, None, path, xattrs,
-                     _NO_TIME + (device.major << 40) + (device.minor << 32) + seen["ino"])
+                     seen.get("changed", _NO_TIME + (device.major << 40) + (device.minor << 32) + seen["ino"]))
 
 
 def _kind(mode: int) -> str:
@@ -255,11 +269,16 @@ class Machine:
             return Absent()
         return LOST
 
-    def search(self, *_: object) -> Sequence[tuple[bytes, FileFacts]]:
-        return ()
+    def search(self, layer: LayerDir, _: object, inode: int, prefix: str) -> Sequence[tuple[bytes, FileFacts]]:
+        found = ((path, self.entry(layer, path, prefix)) for path in self._dump.numbered(inode))
+        return [(path, seen) for path, seen in found if isinstance(seen, FileFacts) and seen.inode == inode]
 
-    def by_handle(self, *_: object) -> Found:
-        return LOST
+    def by_handle(self, wanted: ByHandle, _: object) -> Found:
+        found = self._dump.by_handle(wanted.wanted.handle)
+        return LOST if found is None else _of(found, b"", self._mount(b"/"))
+
+    def again(self, vma: Vma, path: bytes) -> tuple[str, str]:
+        return self._dump.again(vma, path)
 
     def directory_by_handle(self, _: object) -> LayerDir | None:
         return None
@@ -341,7 +360,7 @@ class Process:
         return Way(path, LOST)
 
     def started(self, _: int) -> int:
-        return 0
+        return self._dump.started
 
     def release(self) -> str:
         return self._dump.text("version").split()[2]

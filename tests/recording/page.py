@@ -200,7 +200,8 @@ _REPORTED = """\
 
 Some cannot be had any more; their recordings are made of what was published about them (`tests/recording/patched.py`):
 a bare slash, paths inside a layer, of a branch or of the host. Of each, the library of a container is shown here. None
-of them tells in which namespace a mount is (Linux 6.8), so the name of a file by somebody else's mount stays unknown.
+of them tells in which namespace a mount is (Linux 6.8), so the name of a file by somebody else's mount is only known
+where a mapping that mapsd makes of it is shown in the same way: by one mount, one inode and one text.
 
 | kernel | maps shows | user path | state | backing |
 | --- | --- | --- | --- | --- |"""

@@ -9,8 +9,10 @@ layer (4bacc9c9234c "overlayfs: Make f_path always point to the overlay and f_in
 BPF programs print since 6.7; one of a nested overlay by that inside the bottom layer.
 
 What map_files opens is the file of the same struct path that the text is made of (proc_map_files_get_link(),
-fs/proc/base.c). The scene is one container: a program, a library, a file that was written to after it was mapped, one
-made there, and one that was unlinked.
+fs/proc/base.c), so a file that is mapped once more, by its name in the container, is shown in the same way: an overlay
+has one mount of its own for each layer (CRIU met such a number on 5.0.0-36: checkpoint-restore/criu#860). A copy names
+the file that it was made of since Linux 4.12 (the attribute origin). The scene is one container: a program, a library,
+a file that was written to after it was mapped, one made there, and one that was unlinked.
 """
 
 import json
@@ -18,11 +20,13 @@ import os
 import sys
 from typing import NamedTuple
 
+from mapsd.linux.again import Ours, shared
+from mapsd.model import FileFacts, Handle, Vma
 from mapsd.parse import mountinfo
 from mapsd.recording import form
 from mapsd.recording.transcript import spelled
 from mapsd.resolve.mounts import MountTable
-from tests.recording.kernellab import transcript
+from tests.recording import kernellab
 
 STORE = "/var/lib/docker/overlay2/"
 LOW, UP, MERGED = f"{STORE}low/diff", f"{STORE}up/diff", f"{STORE}up/merged"
@@ -56,25 +60,29 @@ class Kernel(NamedTuple):
     device: str
     opens: str  # "layer", "overlay" or "root"
     mount: int
+    names_origins: bool = False
+    hands_on_files: bool = False  # what open(2) gives is the file of the layer (before Linux 4.2)
 
 
 _OPTIONS = f"rw,lowerdir={LOW},upperdir={UP},workdir={STORE}up/work"
 _OVERLAID, _SHIFTED = (OVERLAY, "overlay", _OPTIONS), (SHIFTED, "shiftfs", "rw,passthrough=3")
 _AUFS = (AUFS, "aufs", "rw,si=7f3b,dio,dirperm1")
 KERNELS = {
-    "bare": Kernel("5.0.0-27-generic", _OVERLAID, "/", DISK, "layer", CLONE),
-    "inside-layer": Kernel("4.1.39", _OVERLAID, "/{path}", DISK, "layer", CLONE),
+    "bare": Kernel("5.0.0-27-generic", _OVERLAID, "/", DISK, "layer", CLONE, names_origins=True),
+    "inside-layer": Kernel("4.1.39", _OVERLAID, "/{path}", DISK, "layer", CLONE, hands_on_files=True),
     "shiftfs": Kernel("5.4.0-1051-gke", _SHIFTED, ROOTFS + "/{path}", OVERLAY, "overlay", OVERLAID),
     "shiftfs-backing": Kernel("5.16.20", _SHIFTED, ROOTFS + "/{path}", DISK, "overlay", OVERLAID),
     "aufs-branch": Kernel("3.16.0-4-amd64", _AUFS, BRANCH + "{layer}/{path}", DISK, "layer", HOST),
     "aufs": Kernel("4.4.0-21-generic", _AUFS, "/{path}", AUFS, "root", TOP),
     "nested": Kernel("4.1.39", (OVERLAY, "overlay", _OPTIONS.replace(LOW, f"{STORE}inner/merged")), "/{path}", DISK,
-                     "layer", CLONE),
+                     "layer", CLONE, hands_on_files=True),
 }
 
 
 class Report:
     """The port that tests.recording.kernellab asks: a dump of one kernel, made of a report."""
+
+    started = 1_567_000_000 * 10**9  # the layer was unpacked before, what is in the upper one was written later
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -110,10 +118,35 @@ class Report:
     def _opened(self, file: File) -> tuple[str, int, int]:
         """Return device, inode and mount of what map_files opens."""
         if self._kernel.opens == "layer":
-            return DISK, file.inode, self._kernel.mount
+            return DISK, file.inode, self._mount(file.layer)
         # An overlay's file, and shiftfs's, has the lower one's number; aufs has numbers of its own.
         return (OVERLAY, file.inode, self._kernel.mount) if self._kernel.opens == "overlay" else (
             AUFS, 17 + FILES.index(file), self._kernel.mount)
+
+    def _mount(self, layer: str) -> int:
+        return self._kernel.mount + (self._kernel.mount == CLONE and layer == "up")
+
+    def _now(self, file: File) -> File:
+        """Return the file that a name opens by now."""
+        return file._replace(layer="up", inode=file.copy) if file.copy and self._kernel.opens == "layer" else file
+
+    def again(self, vma: Vma, path: bytes) -> tuple[str, str]:
+        theirs = FILES[(vma.start - 0x400000) // 0x2000]
+        ours = next(self._now(file) for file in FILES if f"/{file.path}".encode() == path)
+        mapping = self._facts(ours)
+        return shared(self._facts(theirs), Ours(mapping if self._kernel.hands_on_files else mapping._replace(
+            mount_id=TOP, path=path), mapping))
+
+    def _facts(self, file: File) -> FileFacts:
+        device, inode, mount = self._opened(file)
+        return FileFacts("file", kernellab.number(device), inode, int(not self._is_marked(file)), 4096, mount, None,
+                         self._text(file).encode())
+
+    def numbered(self, inode: int) -> list[bytes]:
+        return [file.path.encode() for file in FILES if inode in {file.inode, file.copy}]
+
+    def by_handle(self, handle: Handle) -> dict | None:
+        return next((stat(DISK, file.inode) for file in FILES if handle == _handle(file)), None)
 
     def text(self, name: str) -> str:
         return f"Linux version {self._kernel.release} (report)" if name == "version" else ""
@@ -143,19 +176,33 @@ class Report:
         device = self._kernel.root[0]
         return device, 17 + FILES.index(file) if device == AUFS else file.inode
 
-    def xattrs(self, _: str) -> dict[bytes, dict[str, bytes]]:
-        return {}
+    def xattrs(self, layer: str) -> dict[bytes, dict[str, bytes]]:
+        if layer != "up" or not self._kernel.names_origins:
+            return {}
+        return {file.path.encode(): {"trusted.overlay.origin": _origin(file)} for file in FILES if file.copy}
+
+
+def _handle(file: File) -> Handle:
+    return Handle(1, file.inode.to_bytes(4, "little") + b"\x01\x02\x03\x04")  # ext4: the number and a generation
+
+
+def _origin(file: File) -> bytes:
+    handle = _handle(file)
+    return bytes([0, 0xFB, 21 + len(handle.data), 0, handle.type]) + b"\x07" * 16 + handle.data
 
 
 def stat(device: str, inode: int) -> dict:
-    return {"dev": device, "ino": inode, "nlink": 1, "size": 4096, "mode": "0o100644"}
+    later = inode >= 700_000
+    return {"dev": device, "ino": inode, "nlink": 1, "size": 4096, "mode": "0o100644",
+            "changed": Report.started + (60 if later else -86_400) * 10**9}
 
 
-def recording(name: str) -> bytes:
-    """Return the recording of one kernel."""
+def recording(name: str, without: str = "?") -> bytes:
+    """Return the recording of one kernel; no question in it begins like *without*."""
     kernel = KERNELS[name]
     about = [f"kernel\t{spelled(kernel.release)}", f"report\t{spelled(name)}"]
-    sections = [("recorder", iter(about)), ("process 4242", transcript(Report(kernel)).lines())]
+    lines = (line for line in kernellab.transcript(Report(kernel)).lines() if not line.startswith(without))
+    sections = [("recorder", iter(about)), ("process 4242", lines)]
     return b"".join(form.rendered(iter(sections)))
 
 

@@ -80,6 +80,10 @@ def named(answer: ProcessAnswer, mapping: Answer) -> Iterator[Words]:
     if trail.source == "dentries":
         yield say("No link of map_files settled the name, so a BPF iterator read the mount and the directory entries "
                   "by which the kernel itself knows the file.")
+    elif trail.source == "ours":
+        yield say("This kernel shows the file that another filesystem handed the mapping on to, such as that of an "
+                  "overlay's layer, and no path of the process. So mapsd mapped what its own paths open, and "
+                  "compared what the kernel shows of that.")
     elif trail.mapped is not None:
         yield (_linked if trail.source == "link" else _claimed)(answer, mapping, trail.mapped)
     told = {"live": _live, "deleted": _gone, "replaced": _gone, "covered": _covered}.get(trail.verdict)
@@ -107,6 +111,9 @@ def _claimed(answer: ProcessAnswer, mapping: Answer, facts: FileFacts) -> Words:
 def _live(mapping: Answer) -> Iterator[Words]:
     trail, path = mapping.trail, mapping.user_path
     if path is None or trail.source == "path":
+        return
+    if trail.source == "ours":
+        yield say("From the root of the process, the file is called {path}.", path=shown(path))
         return
     elsewhere = any(seen.kind == "mount" for seen in mapping.evidence) or trail.nested
     mount = "the same file" if elsewhere else "the same file on the same mount"

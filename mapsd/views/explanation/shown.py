@@ -37,6 +37,9 @@ def doubts(answer: ProcessAnswer, mapping: Answer) -> Iterator[Words]:
     """Yield why the line may not be believed here, or why it may."""
     if is_overlay(mapping):
         yield from _overlay(mapping)
+    elif mapping.trail.source == "ours":
+        yield say("The file is on a filesystem that hands a mapping on to the file below it: the line names that one, "
+                  "by a path that is not the process's.")
     elif is_served(mapping):
         yield say("The file is on a filesystem that is served from other files. Device and inode are those of that "
                   "filesystem, and of the files that the bytes come from only its server knows: a process.")
@@ -59,8 +62,10 @@ def _overlay(mapping: Answer) -> Iterator[Words]:
                   "6.15 and some stable ones of 2026) print the inner overlay's path and device, not those of the "
                   "overlay that the process uses.")
     elif mapping.proof == "kernel-inode":
+        ours = mapping.trail.source == "ours"
+        path = "not the process's" if ours else "the overlay's, and may open another file by now"
         yield say("This kernel prints the device and inode of the layer's file (Linux up to 6.7): they may be "
-                  "believed. The path is the overlay's, and may open another file by now.")
+                  f"believed. The path is {path}.")
         return
     elif mapping.mount is not None and mapping.mount.device != mapping.vma.device:
         yield say("The line names another device than this overlay's: that of a layer (Linux up to 6.7), or of an "

@@ -11,7 +11,7 @@ import pytest
 from tests.kernels.guest import facts, report
 
 gc.disable()
-os.environ |= {"MAPSD_REQUIRE": "overlay,root", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+os.environ |= {"MAPSD_REQUIRE": "overlay,root", "LAYERS_SHOWN": "no", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 with open("/dev/ttyS1", "w") as port, tempfile.TemporaryDirectory() as name:
     scenes = json.loads(Path("scenes.json").read_text())
     told = report.Report(port, facts.facts(Path(name)), scenes["needs"])
