@@ -1,6 +1,6 @@
 """One name of one process, asked and answered: which file it opens, and what that hides."""
 
-from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, facts, read, scene, skipped
+from mapsd.answer.reading import ATTEMPTS, Reading, demand_alive, demand_root, facts, read, scene, skipped
 from mapsd.errors import AccessDenied, UsageError
 from mapsd.light import TYPE_CHECKING, Callable
 from mapsd.model import Absent, Backing, Evidence, FileFacts, Found, Mount, Refused
@@ -80,7 +80,7 @@ def _answer(observed: "Observed", reading: Reading, path: bytes) -> Which:
     attempt = observed.attempt()
     try:
         seen = scene(observed, reading, attempt.machine)
-        way = _followed(observed, path)
+        way = _followed(observed, reading, path)
         mount, inner = lies_on(way, seen)
         here, openable = _names(way, mount, inner, seen)
         winner, descents = decided(way, mount, inner, here, seen)
@@ -90,13 +90,11 @@ def _answer(observed: "Observed", reading: Reading, path: bytes) -> Which:
                  winner, descents, skipped(reading))
 
 
-def _followed(observed: "Observed", path: bytes) -> Way:
-    pid, root = observed.process.pid, observed.process.named(b"/")
-    if isinstance(root, Refused):
-        raise AccessDenied(f"{pid}: root", root.needs or "CAP_SYS_PTRACE")
+def _followed(observed: "Observed", reading: Reading, path: bytes) -> Way:
+    demand_root(observed.process, reading)
     way = observed.walk(path)
     if isinstance(way.found, Refused) and way.found.needs:
-        raise AccessDenied(f"{pid}: {_text(way.path)}", "CAP_DAC_READ_SEARCH")
+        raise AccessDenied(f"{observed.process.pid}: {_text(way.path)}", "CAP_DAC_READ_SEARCH")
     return way
 
 

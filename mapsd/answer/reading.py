@@ -1,8 +1,8 @@
 """One process as it is read: what must not change while it is asked about, and what the rules know of it."""
 
-from mapsd.errors import ParseError, ProcessGone
+from mapsd.errors import AccessDenied, ParseError, ProcessGone
 from mapsd.light import TYPE_CHECKING, NamedTuple, Sequence
-from mapsd.model import FileFacts, ProcessFacts, Skipped, Vma
+from mapsd.model import FileFacts, ProcessFacts, Refused, Skipped, Vma
 from mapsd.parse import maps, mountinfo, stat
 from mapsd.resolve.mounts import MountTable
 from mapsd.resolve.scene import Scene
@@ -52,6 +52,18 @@ def demand_alive(process: "Texts", reading: Reading) -> None:
     if not reading.mountinfo and process.stat().exiting:
         # A dying process leaves its mount namespace before its memory is gone; a chrooted one may see no mount.
         raise ProcessGone(process.pid, seen=True)
+
+
+def demand_root(process: "Texts", reading: Reading) -> None:
+    """Raise AccessDenied where the root of a process may not be looked at."""
+    root = process.named(b"/")
+    if not isinstance(root, Refused):
+        return
+    served = any(mount.mount_point == b"/" and mount.fs_type.startswith(b"fuse")
+                 for mount in mountinfo.parse(reading.mountinfo))
+    # No capability helps there: fuse_allow_current_process(), fs/fuse/dir.c.
+    needs = "allow_other of its server" if served else root.needs or "CAP_SYS_PTRACE"
+    raise AccessDenied(f"{process.pid}: root", needs)
 
 
 def steadily(process: "Texts", ask: "Callable[[Reading], _Found]") -> "tuple[_Found, bool]":

@@ -2,11 +2,11 @@
 
 from mapsd.answer.layernames import CHANGES
 from mapsd.answer.names import Names
-from mapsd.answer.reading import Reading, facts, scene, skipped, steadily
+from mapsd.answer.reading import Reading, demand_root, facts, scene, skipped, steadily
 from mapsd.answer.wanted import Looking, sought
 from mapsd.errors import AccessDenied, ParseError
 from mapsd.light import TYPE_CHECKING, Callable, NamedTuple
-from mapsd.model import Refused, Skipped
+from mapsd.model import Skipped
 from mapsd.model.translated import Numbered, View, Wanted
 from mapsd.parse.maps import parse
 from mapsd.resolve.possible import Texts
@@ -47,9 +47,7 @@ def _translated(seen: "Observed", wanted: Wanted, means: Means) -> View:
 
 
 def _answer(seen: "Observed", reading: Reading, wanted: Wanted, means: Means) -> View:
-    root = seen.process.named(b"/")
-    if isinstance(root, Refused):
-        raise AccessDenied(f"{seen.process.pid}: root", root.needs or "CAP_SYS_PTRACE")
+    demand_root(seen.process, reading)
     attempt = seen.attempt()
     try:
         here = scene(seen, reading, attempt.machine)

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 import mapsd
+from mapsd.errors import AccessDenied
 from mapsd.model.containers import Container, ImageLayers, Uncontained
 from mapsd.model.translated import OnHost
 from tests.engines import lab
@@ -101,6 +104,13 @@ def test_overlays_and_names_say_which_layer_of_the_image_it_is(engine: Engine):
                 assert found.winner.reason
             else:
                 assert found.winner.backing.image_layer == first
+
+
+def test_where_a_users_server_lets_root_in_nowhere_no_capability_is_named(engine: Engine):
+    if engine.name != "rootless-fuse":
+        return
+    with mapsd.Session() as session, pytest.raises(AccessDenied, match="needs allow_other of its server$"):
+        session.which(engine.containers[0].pid, b"/etc")
 
 
 def test_names_of_a_layers_file_say_whose_they_are(engine: Engine):
