@@ -109,7 +109,7 @@ def test_overlays_and_names_say_which_layer_of_the_image_it_is(engine: Engine):
 def test_where_a_users_server_lets_root_in_nowhere_no_capability_is_named(engine: Engine):
     if engine.name != "rootless-fuse":
         return
-    with mapsd.Session() as session, pytest.raises(AccessDenied, match="needs allow_other of its server$"):
+    with mapsd.Session() as session, pytest.raises(AccessDenied, match=r"needs allow_other of its server$"):
         session.which(engine.containers[0].pid, b"/etc")
 
 
