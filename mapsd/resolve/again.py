@@ -12,13 +12,13 @@ aufs and shiftfs hand on a file by a mount that somebody else lists: a name of t
 
 from mapsd.light import TYPE_CHECKING, Iterator, Sequence
 from mapsd.model import DeviceId, FileFacts, Mount, Vma
-from mapsd.parse import overlay_options
 from mapsd.parse.escape import DELETED
 from mapsd.parse.overlay_xattrs import origin
 from mapsd.ports import ByHandle
-from mapsd.resolve.layerfile import asker, filesystem_of
-from mapsd.resolve.lookup import Hit, Piece, lookup
-from mapsd.resolve.mounts import MountTable, inside, is_below, join, rest, strip_root
+from mapsd.resolve.alone import Alone, is_alone
+from mapsd.resolve.layerfile import filesystem_of
+from mapsd.resolve.lookup import Piece
+from mapsd.resolve.mounts import inside, is_below, join, rest, strip_root
 from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.passing import BARE, PASSING, is_of_layer
 from mapsd.resolve.scene import Place, Scene, same_file
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from mapsd.resolve.vma import Resolver
 
 _PARTS = 64  # of a path, that may be those above a branch
-# Several files may have one inode number there: served by whoever likes, or one of each snapshot.
-_ALIKE = (b"fuse", b"bcachefs")
 _CURRENT = "the path, mapped once more by mapsd, is shown in the same way"
 _UNFOUND = "no name was found that is shown in the same way where mapsd maps it"
 _BELOW = "whether the file below was copied up since is not established"
@@ -42,9 +40,8 @@ class Again:
     def __init__(self, resolver: "Resolver") -> None:
         """Ask as *resolver* does."""
         self._resolver, self._scene = resolver, resolver.scene
-        # Of which layer of which overlay a mount is, and whether another overlay may lie on one.
-        self._clones: dict[tuple[int, DeviceId], int] = {}
-        self._layers: dict[DeviceId, bool] = {}
+        self._alone = Alone(resolver)
+        self._clones: dict[tuple[int, DeviceId], int] = {}  # of which layer of which overlay a mount is
         self._opened: tuple[tuple[Mount, bytes, int], ...] | None = None
 
     def place(self, vma: Vma, place: Place) -> Place:
@@ -77,12 +74,12 @@ class Again:
     def _current(self, vma: Vma, facts: FileFacts, text: bytes) -> Place | None:
         for mount, path in self._names(facts, text):
             overlay = self._resolver.overlay(mount)
-            piece = self._plain(overlay, self._inside(mount, path))
-            if piece is None or not same_file(piece.facts, facts) or (text == BARE and self._may_collide(piece)):
+            piece = self._alone.plain(overlay, self._inside(mount, path))
+            if piece is None or not same_file(piece.facts, facts) or (text == BARE and self._alone.may_collide(piece)):
                 continue
-            if piece.layer.role != "upper" and not self._is_untouched(piece.facts, overlay):
+            if piece.layer.role != "upper" and not self._alone.is_untouched(piece.facts, overlay):
                 continue
-            found = self._same(vma, facts, mount, path, alone=_is_alone(overlay, piece, text, self._scene))
+            found = self._same(vma, facts, mount, path, alone=is_alone(overlay, piece, text, self._scene))
             if found is not None:
                 self._clones[facts.mount_id, mount.device] = piece.layer.position
                 return found
@@ -156,44 +153,6 @@ class Again:
         here = isinstance(seen, FileFacts) and seen.kind == "file" and seen.mount_id == mount.id
         return seen if here and isinstance(seen, FileFacts) else None
 
-    def _plain(self, overlay: Overlay, inner: bytes | None) -> Piece | None:
-        """Return the file of a layer that a name leads to, and that no other name of overlays can lead to.
-
-        Without its attributes, and by a metacopy, several names may share one file; and what lies on another overlay,
-        or below one, may be mapped by that one's names.
-        """
-        scene = self._scene
-        if inner is None or not (overlay.options.userxattr or scene.machine.reads_trusted()):
-            return None
-        found = lookup(overlay.guessed(), inner, asker(overlay, scene))
-        if not isinstance(found, Hit) or found.metadata is not None or found.data.layer.role == "data":
-            return None
-        directory = found.data.layer.dir
-        fs_type = filesystem_of(directory.facts, scene)[1] if directory is not None else None
-        if fs_type is None or fs_type == OVERLAY or fs_type in PASSING or self._is_layer(overlay.mount):
-            return None
-        return found.data
-
-    def _is_untouched(self, lower: FileFacts, overlay: Overlay) -> bool:
-        """Return whether a lower file was neither renamed nor linked behind the overlay's back, which may know it else.
-
-        Both change its time of change.
-        """
-        return lower.changed < (self._scene.started if overlay.born is None else overlay.born)
-
-    def _may_collide(self, piece: Piece) -> bool:
-        fs_type = filesystem_of(piece.facts, self._scene)[1]
-        return fs_type is None or fs_type.startswith(_ALIKE)
-
-    def _is_layer(self, mount: Mount) -> bool:
-        """Return whether another overlay may have a layer on this one."""
-        if mount.device not in self._layers:
-            table, host = self._scene.table, self._scene.host
-            self._layers[mount.device] = any(
-                _may_lie(self._resolver.overlay(one), mount, self._scene) for one in _others(table, mount)) or any(
-                _is_named(one, mount, host) for one in _others(host, mount))
-        return self._layers[mount.device]
-
     def _copied(self, vma: Vma, facts: FileFacts, text: bytes) -> Place | None:
         """Return the place of a lower file whose name opens its copy by now."""
         for mount in self._mounts():
@@ -201,7 +160,7 @@ class Again:
             if overlay.upper is None:
                 continue
             for lower in self._lowers(overlay, facts, text):
-                copy = self._plain(overlay, lower.path)
+                copy = self._alone.plain(overlay, lower.path)
                 if copy is None or copy.layer.role != "upper" or copy.path != lower.path:
                     continue
                 for path in self._through(mount, b"/" + lower.path):
@@ -226,9 +185,9 @@ class Again:
                 seen = self._scene.machine.entry(layer.dir, path, overlay.prefix)
                 # A copy of one of several links names no origin, or is that of all of them (index=on).
                 if isinstance(seen, FileFacts) and same_file(seen, facts) and seen.nlink == 1 and (
-                        self._is_untouched(seen, overlay)):
+                        self._alone.is_untouched(seen, overlay)):
                     found.append(Piece(layer, path, seen))
-        return found if len(found) == 1 and not (text == BARE and self._may_collide(found[0])) else []
+        return found if len(found) == 1 and not (text == BARE and self._alone.may_collide(found[0])) else []
 
     def _is_copy(self, copy: Piece, overlay: Overlay, facts: FileFacts) -> bool:
         """Return whether an upper file names a lower one as the file that it is the copy of (Linux 4.12)."""
@@ -245,7 +204,7 @@ class Again:
         if self._clones.get((facts.mount_id, mount.device)) == lower.layer.position:
             return True
         for other, path, _ in self._open():
-            piece = self._plain(overlay, inside(other, path)) if other.device == mount.device else None
+            piece = self._alone.plain(overlay, inside(other, path)) if other.device == mount.device else None
             if piece is not None and piece.layer == lower.layer:
                 return self._scene.machine.again(vma, path)[0] in {"name", "file", "mount"}
         return False
@@ -253,37 +212,3 @@ class Again:
 
 def _text(vma: Vma, scene: Scene) -> bytes | None:
     return scene.process.link(vma) if b"\\" in vma.name else vma.name
-
-
-def _is_alone(overlay: Overlay, piece: Piece, text: bytes, scene: Scene) -> bool:
-    """Return whether a file cannot have been mapped by another link than the one that is shown, also not by a dead one.
-
-    An overlay's inode keeps the dentry of the link that was met first, for all of them (struct ovl_inode, Linux 4.13).
-    Links that are made copy a lower file up. Those of a lower file have inodes of their own unless they are indexed or
-    are never copied up (ovl_hash_bylower(), fs/overlayfs/inode.c).
-    """
-    if piece.layer.role == "upper":
-        return piece.facts.nlink == 1 and overlay.born is not None and piece.facts.changed < overlay.born
-    own = text != BARE and overlay.has_upper() and not overlay.maybe("index", scene)
-    return piece.facts.nlink == 1 or own
-
-
-def _others(table: MountTable, mount: Mount) -> Iterator[Mount]:
-    """Yield the mounts of the other overlays, one of each."""
-    yield from {one.device: one for one in table.all if one.fs_type == OVERLAY and one.device != mount.device}.values()
-
-
-def _may_lie(overlay: Overlay, mount: Mount, scene: Scene) -> bool:
-    """Return whether a layer of an overlay may lie on the superblock of a mount."""
-    directories = [layer.dir for layer in overlay.guessed()]
-    return any(one is None or filesystem_of(one.facts, scene)[0] == mount.device for one in directories)
-
-
-def _is_named(other: Mount, mount: Mount, host: MountTable) -> bool:
-    """Return whether a layer of an overlay lies on the superblock of a mount by its text: to open them costs more."""
-    options = overlay_options.parse(other.options)
-    for text in (*options.lower, *options.data):
-        over = [one for one in host.all if is_below(text, one.mount_point)]
-        if over and max(over, key=lambda one: len(one.mount_point)).device == mount.device:
-            return True
-    return False
