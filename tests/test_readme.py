@@ -70,7 +70,7 @@ def test_the_readme_names_every_exit_status_and_failure():
 
 
 def test_every_file_that_the_readme_names_exists():
-    named = set(re.findall(r"(?<!/)(?:bin|bench|docs)/[a-z/-]+(?:\.[a-z]+)?|[A-Z]+\.md", README))
+    named = set(re.findall(r"(?<!/)(?:bin|bench|docs)/[a-z_/-]+(?:\.[a-z]+)?|[A-Z]+\.md", README))
     assert {name for name in named if not (CHECKOUT / name).exists()} == set()
     pages = {f"docs/{page.name}" for page in (CHECKOUT / "docs").glob("*.md")}
     assert pages - named == set()
