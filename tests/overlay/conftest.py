@@ -11,6 +11,9 @@ from tests.conftest import missing
 from tests.overlay import census, kernel
 from tests.schema import answered
 
+# Each module that imports the fixture has one of its own. What was loaded in a first namespace is detached in a second.
+_PRIVATE = set[int]()
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how much was answered, scene by scene."""
@@ -23,9 +26,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if os.geteuid() != 0:
         missing("overlay", "needs root to mount overlays")
     try:
-        kernel.private_namespace()
+        if os.getpid() not in _PRIVATE:
+            kernel.private_namespace()
     except OSError as error:
         missing("overlay", f"no private mount namespace: {error}")
+    _PRIVATE.add(os.getpid())
     base = tmp_path_factory.mktemp("lab")
     kernel.mount("lab", base, "tmpfs")
     return base

@@ -1,8 +1,11 @@
 """Questions from inside: a forked child in the process's mount namespace and root asks and looks."""
 
 import os
+import pkgutil
 from collections.abc import Callable
+from importlib import import_module
 
+import mapsd
 from tests.overlay import kernel
 from tests.overlay.capabilities import drop
 from tests.overlay.child import told
@@ -11,6 +14,11 @@ from tests.overlay.target import PAGE
 from tests.schema import answered
 
 Opened = dict[str, tuple[str, int, str] | None]
+
+# The root of a process that is asked about has no module that is imported late.
+for module in pkgutil.walk_packages(mapsd.__path__, "mapsd."):
+    if not module.name.endswith("__main__"):
+        import_module(module.name)
 
 
 def answers(pid: int, numbers: tuple[int, ...]) -> dict[int, dict]:

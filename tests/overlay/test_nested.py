@@ -6,7 +6,7 @@ import pytest
 
 from tests.overlay import kernel
 from tests.overlay.battery import LOWER, happen, lay
-from tests.overlay.files import fill
+from tests.overlay.files import fill, pass_tick
 from tests.overlay.scenes import Layer, Scene, gone
 from tests.overlay.truth import check
 
@@ -29,6 +29,7 @@ class Nested(Scene):
                 above = f",upperdir={ground}/iu{level},workdir={ground}/iw{level}"
             merged = self.base / f"inner{level}"
             merged.mkdir()
+            pass_tick(self.base)
             kernel.mount("overlay", merged, "overlay", 0, f"lowerdir={lowers}{above}{inner_options}")
             self.stack.callback(gone, merged)
             self.middles.insert(0, merged)

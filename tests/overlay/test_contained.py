@@ -21,13 +21,10 @@ from tests.api.running import Daemon, daemon
 from tests.cli.command import BOUND, MAPSD
 from tests.conftest import missing
 from tests.engines.stores import DIFFS, STEPS, docker
-from tests.overlay.conftest import lab, mapper
 from tests.overlay.scenes import Scene
 from tests.overlay.test_packages import LIBRARY, PLAIN, install
 from tests.packages.debs import Root
 from tests.schema import breaches
-
-__all__ = ["lab", "mapper"]
 
 
 class Container(NamedTuple):
