@@ -98,13 +98,22 @@ def _born(options: OverlayOptions, bases: tuple[bytes, ...], scene: Scene) -> in
 def _settled(lowers: Sequence[Layer], mount: Mount, since: int, scene: Scene) -> bool:
     """Return whether no component that tells the layers apart changed since the mount, nor a mount covered one.
 
-    A rename changes the ctime of what is renamed; what is renamed in the tick of the mount has the same time as that.
+    What changed in the tick of the mount is held to be older: layers are often made just before.
+    """
+    found = [layer.dir for layer in lowers if layer.dir is not None]
+    return len(found) == len(lowers) and not any(mounted_later(one.facts, mount, scene) for one in found) and (
+        is_unmoved(lowers, since + 1))
+
+
+def is_unmoved(lowers: Sequence[Layer], since: int) -> bool:
+    """Return whether every component that tells the layers apart last changed before a moment.
+
+    A rename changes the ctime of what is renamed, to that of the clock's last tick.
     """
     found = [layer.dir for layer in lowers if layer.dir is not None]
     # What all layers share can not be moved apart: the last component never counts as shared.
     shared = set.intersection(*({name for name, _ in one.changes[:-1]} for one in found)) if found else set()
-    return len(found) == len(lowers) and not any(mounted_later(one.facts, mount, scene) for one in found) and all(
-        changed < since for one in found for name, changed in one.changes if name not in shared)
+    return all(changed < since for one in found for name, changed in one.changes if name not in shared)
 
 
 def mounted_later(found: FileFacts, mount: Mount, scene: Scene) -> bool:
