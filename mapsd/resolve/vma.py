@@ -85,7 +85,7 @@ class Resolver:
         if not may_be_below(vma, place, self.scene):
             return place
         if self._again is None:
-            from mapsd.resolve.again import Again  # noqa: PLC0415  (what shows a layer's file: old kernels, and nested overlays before 6.8)
+            from mapsd.resolve.again import Again  # noqa: PLC0415  (few kernels show the file of a layer)
             self._again = Again(self)
         return self._again.place(vma, place)
 
