@@ -62,7 +62,7 @@ def test_it_fails_when_any_part_failed_and_says_so_at_the_end(checkout, bad, nam
 def test_it_ends_what_it_has_begun_when_it_is_ended(checkout):
     script(checkout / "venv" / "bin" / "python", f"""#!/bin/sh
 case "$*" in
-*"pytest tests/overlay") echo $$ >{checkout}/pid; exec sleep 1000;;
+*"pytest tests/overlay "*) echo $$ >{checkout}/pid; exec sleep 1000;;
 *"pytest --ignore"*) exec sleep 1000;;
 esac
 """)

@@ -63,8 +63,7 @@ def copied(request: pytest.FixtureRequest, space: lab.Space, images: dict[str, I
 
 
 def is_running(one: lab.Running) -> bool:
-    path = Path(f"/proc/{one.pid}/stat")
-    return path.exists() and ") Z " not in path.read_text()
+    return lab.text_of(one.pid, "stat").rpartition(b") ")[2][:1] not in {b"", b"Z"}
 
 
 def is_copied(space: lab.Space, store: Path, copy: Path) -> bool:
