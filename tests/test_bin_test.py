@@ -51,8 +51,9 @@ def test_it_stops_at_the_first_linter_that_failed(checkout, bad):
 
 
 @pytest.mark.parametrize(("bad", "name"), [
-    ("pytest tests/overlay", "overlay"), ("ignore=tests/overlay", "rest"), ("pytest tests/api/soak", "soak"),
-    ("pytest tests/engines", "engines"), ("pytest tests/kernels", "kernels")])
+    ("pytest tests/overlay ", "overlay"), ("ignore=tests/overlay ", "rest"), ("pytest tests/api/soak", "soak"),
+    ("pytest tests/engines", "engines"), ("pytest tests/kernels", "kernels"),
+    ("pytest tests/overlay/test_histories.py tests/overlay/test_kept.py", "histories")])
 def test_it_fails_when_any_part_failed_and_says_so_at_the_end(checkout, bad, name):
     done = run(checkout, bad)
     assert (done.returncode, done.stderr) == (1, f"bin/test: not passed: {name}\n")

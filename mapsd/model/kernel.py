@@ -37,7 +37,10 @@ class Vma(NamedTuple):
 
 
 class Mount(NamedTuple):
-    """One line of mountinfo, unescaped except *options* (the superblock's). See proc_pid_mountinfo(5)."""
+    """One line of mountinfo, unescaped except *options* (the superblock's). See proc_pid_mountinfo(5).
+
+    *shared* says that what is mounted on it is mounted on its peers as well: such mounts cannot be moved.
+    """
 
     id: int
     parent: int
@@ -46,3 +49,4 @@ class Mount(NamedTuple):
     mount_point: bytes
     fs_type: bytes
     options: bytes
+    shared: bool = False

@@ -18,7 +18,8 @@ def parse_line(line: bytes) -> Mount:
         identity, parent, device, root, mount_point = fields[:5]
         major, _, minor = device.partition(b":")
         mount = Mount(int(identity), int(parent), DeviceId(int(major), int(minor)), unescape(root),
-                      unescape(mount_point), unescape(rest[0]), rest[2])
+                      unescape(mount_point), unescape(rest[0]), rest[2],
+                      any(tag.startswith(b"shared:") for tag in fields[6:]))
     except (ValueError, IndexError) as error:
         raise ParseError("mountinfo", line, "not a mount") from error
     if not dash or not mount.mount_point.startswith(b"/"):

@@ -111,7 +111,7 @@ REFUSED: Codec[Refused] = record(Refused, reason=WORDS, needs=TEXT)
 ABSENT: Codec[Absent] = record(Absent)
 FOUND = either(("file", FileFacts, FACTS), ("absent", Absent, ABSENT), ("refused", Refused, REFUSED))
 _MOUNT: Codec[Mount] = record(Mount, id=NUMBER, parent=NUMBER, device=DEVICE, root=PATH, mount_point=PATH,
-                              fs_type=PLAIN, options=PLAIN)
+                              fs_type=PLAIN, options=PLAIN, shared=FLAG)
 MOUNT: Codec[Mount] = Codec(lambda value, pen: _MOUNT.spell(value._replace(
     options=pen.options(value.fs_type, value.options)), pen), _MOUNT.read)
 NAMESPACE: Codec[Namespace] = record(

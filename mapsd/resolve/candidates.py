@@ -14,7 +14,8 @@ from mapsd.resolve.finding import NOTHING, Possible
 from mapsd.resolve.layerfile import Candidate, asker, backing_of, filesystem_of, in_layer, path_of
 from mapsd.resolve.lookup import Hit, Miss, Undecided, is_whiteout, lookup
 from mapsd.resolve.lowers import Lower, Question, lower_of
-from mapsd.resolve.overlays import Overlay, mounted_later
+from mapsd.resolve.moved import mounted_later
+from mapsd.resolve.overlays import Overlay
 from mapsd.resolve.scene import Place, Scene, same_file
 
 NEEDS_FRAMES = "CAP_SYS_ADMIN"

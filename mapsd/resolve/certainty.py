@@ -13,7 +13,8 @@ from mapsd.model import Absent, FileFacts, Found, Layer, LayerDir, Mount
 from mapsd.parse.overlay_xattrs import overlay_handle
 from mapsd.ports import Machine, Process, same_handle
 from mapsd.resolve.mounts import join
-from mapsd.resolve.overlays import Overlay, by_handle, is_unmoved, mounted_later
+from mapsd.resolve.moved import mounted_later
+from mapsd.resolve.overlays import Overlay, by_handle
 from mapsd.resolve.scene import Scene, same_file
 
 PROBES = 200  # files of a layer that are compared
@@ -66,13 +67,7 @@ def certainty(layer: Layer, overlay: Overlay, listed: Listing, scene: Scene) -> 
 
 
 def _is_placed(layer: Layer, overlay: Overlay) -> bool:
-    return len(overlay.lowers()) == 1 or (_is_settled(overlay) and layer in overlay.layers)
-
-
-def _is_settled(overlay: Overlay) -> bool:
-    """Return whether no layer was moved since the mount, which the tick of the mount does not leave open, either."""
-    # Without an upper layer it is not known when it was mounted.
-    return overlay.settled and overlay.born is not None and is_unmoved(overlay.lowers(), overlay.born)
+    return len(overlay.lowers()) == 1 or (overlay.settled and layer in overlay.layers)
 
 
 class _Asked:
@@ -112,7 +107,7 @@ class _Asked:
             why, needs = ("it is gone", "") if isinstance(found, Absent) else found
             self._doubt = Certainty(False, _UNFOLLOWED + why, needs)
             return False
-        if not any(wanted.uuid) and not _is_settled(self._overlay):
+        if not any(wanted.uuid) and not self._overlay.settled:
             self._doubt = Certainty(False, _NO_UUID)
             return False
         return same_file(found, here) and not mounted_later(here, self._overlay.mount, self._scene)

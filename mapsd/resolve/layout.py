@@ -6,7 +6,8 @@ from mapsd.model.layers import Directory, LayerView, OverlayView
 from mapsd.resolve.certainty import Certainty, Listing, certainty
 from mapsd.resolve.layerfile import filesystem_of
 from mapsd.resolve.mounts import inside
-from mapsd.resolve.overlays import OVERLAY, Overlay, build, mounted_later
+from mapsd.resolve.moved import mounted_later
+from mapsd.resolve.overlays import OVERLAY, Overlay, build
 from mapsd.resolve.scene import Scene
 from mapsd.resolve.switches import Defaults, switches
 

@@ -6,7 +6,8 @@ from mapsd.ports import ByHandle, same_handle
 from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.mounts import rest
-from mapsd.resolve.overlays import Overlay, by_handle, layer_of, mounted_later
+from mapsd.resolve.moved import mounted_later
+from mapsd.resolve.overlays import Overlay, by_handle, layer_of
 from mapsd.resolve.scene import Scene, same_file
 
 

@@ -15,7 +15,8 @@ from mapsd.resolve.labels import OTHER, doubted, is_winner, labelled
 from mapsd.resolve.layerfile import backing_of, shows
 from mapsd.resolve.lookup import Ask
 from mapsd.resolve.mounts import inside
-from mapsd.resolve.overlays import OVERLAY, Overlay, ask_in, build, mounted_later
+from mapsd.resolve.moved import mounted_later
+from mapsd.resolve.overlays import OVERLAY, Overlay, ask_in, build
 from mapsd.resolve.scene import Place, Scene
 
 _DEPTH = 1  # overlays below an overlay: FILESYSTEM_MAX_STACK_DEPTH is 2

@@ -6,6 +6,7 @@ from mapsd.parse import overlay_options
 from mapsd.parse.overlay_xattrs import overlay_handle, prefix
 from mapsd.ports import ByHandle, same_handle
 from mapsd.resolve.mounts import is_below, rest
+from mapsd.resolve.moved import is_settled
 from mapsd.resolve.scene import Scene, same_file
 
 OVERLAY = b"overlay"
@@ -66,15 +67,15 @@ def build(mount: Mount, scene: Scene) -> Overlay:
         if not found and (behind := _unmapped(text)) is not None:
             found, proposed = scene.machine.directories(behind, bases), True
         lowers.append(Layer(role, index, text, found[0] if found else None))
+    named = scene.machine.directories(options.upper, bases) if options.upper is not None else ()
+    upper = _verified_upper(mount, lowers, named, scene) if options.upper is not None else None
+    at = next((one for one in named if upper is not None and same_file(one.facts, upper.facts)), None)
     born = _born(options, bases, scene)
-    still = not proposed and _settled(lowers, mount, scene.started if born is None else born, scene)
+    # Nothing that is mounted was mounted before the machine was started.
+    still = not proposed and is_settled(lowers, at, mount, scene.booted if born is None else born, scene)
     lowers = [layer._replace(certain=still or (len(lowers) == 1 and not proposed)) for layer in lowers]
-    if options.upper is None:
-        return Overlay(mount, options, tuple(lowers), None, bases, settled=still, born=born)
-    named = scene.machine.directories(options.upper, bases)
-    upper = _verified_upper(mount, lowers, named, scene)
-    layers = (Layer("upper", 0, options.upper, upper), *lowers)
-    return Overlay(mount, options, layers, upper, bases, named[0] if named else None, still, born)
+    uppers = (Layer("upper", 0, options.upper, upper),) if options.upper is not None else ()
+    return Overlay(mount, options, (*uppers, *lowers), upper, bases, named[0] if named else None, still, born)
 
 
 def _unmapped(text: bytes) -> bytes | None:
@@ -93,36 +94,6 @@ def _born(options: OverlayOptions, bases: tuple[bytes, ...], scene: Scene) -> in
         return None
     works = [work.born for work in scene.machine.directories(options.work + b"/work", bases)]
     return works[0] if len(works) == 1 else None
-
-
-def _settled(lowers: Sequence[Layer], mount: Mount, since: int, scene: Scene) -> bool:
-    """Return whether no component that tells the layers apart changed since the mount, nor a mount covered one.
-
-    What changed in the tick of the mount is held to be older: layers are often made just before.
-    """
-    found = [layer.dir for layer in lowers if layer.dir is not None]
-    return len(found) == len(lowers) and not any(mounted_later(one.facts, mount, scene) for one in found) and (
-        is_unmoved(lowers, since + 1))
-
-
-def is_unmoved(lowers: Sequence[Layer], since: int) -> bool:
-    """Return whether every component that tells the layers apart last changed before a moment.
-
-    A rename changes the ctime of what is renamed, to that of the clock's last tick.
-    """
-    found = [layer.dir for layer in lowers if layer.dir is not None]
-    # What all layers share can not be moved apart: the last component never counts as shared.
-    shared = set.intersection(*({name for name, _ in one.changes[:-1]} for one in found)) if found else set()
-    return all(changed < since for one in found for name, changed in one.changes if name not in shared)
-
-
-def mounted_later(found: FileFacts, mount: Mount, scene: Scene) -> bool:
-    """Return whether the mount that a file was found on is younger than the overlay: it can be no layer's."""
-    for table in (scene.host, scene.table):
-        later = table.is_later(found.mount_id, mount.device)
-        if later is not None:
-            return later
-    return False
 
 
 def places(options: OverlayOptions, mount: Mount, scene: Scene) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.lowers import searched
 from mapsd.resolve.means import Said
 from mapsd.resolve.mounts import SUBVOLUMES, inside
+from mapsd.resolve.moved import lie_together
 from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.scene import Place, Scene
 
@@ -115,7 +116,7 @@ def by_lookup(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") ->
     sure = all(_holds_data(piece, overlay, resolver) for piece in pieces if piece)
     # Without an upper layer a name stays what it is, also below what covers it.
     stays = live or (place.verdict == "covered" and not overlay.has_upper())
-    untouched = overlay.settled and _untouched(overlay, place, resolver.scene)
+    untouched = _untouched(overlay, place, resolver.scene)
     if stays and silent and sure and len(found) == 1 and untouched:
         seen = Evidence("lookup", "no layer above has a copy")
         return Finding(found[0].backing, "lookup", True, (*evidence, seen), possible=possible)
@@ -143,15 +144,22 @@ def _spoken(vma: Vma, found: list[Candidate], resolver: "Resolver") -> list[tupl
 
 
 def _untouched(overlay: Overlay, place: Place, scene: Scene) -> bool:
-    """Return whether the upper layer is known to have no copy of the file at the path."""
-    if not overlay.has_upper():
+    """Return whether the layers' file at the path is known to be the overlay's, and the upper layer to have no copy."""
+    if not overlay.has_upper() and overlay.settled:
         return True
-    if overlay.upper is None or place.inner is None or place.facts is None:
+    if place.inner is None or place.facts is None:
         return False
     found = lookup(overlay.lowers(), place.inner, asker(overlay, scene))
+    top = (found.metadata or found.data).facts if isinstance(found, Hit) else None
     # A copy may be at another name, in the index or where somebody moved it: then the overlay shows its times.
-    shown = isinstance(found, Hit) and shows(place.facts, (found.metadata or found.data).facts)
-    return shown and isinstance(scene.machine.entry(overlay.upper, place.inner, overlay.prefix), Absent)
+    if top is None or not shows(place.facts, top):
+        return False
+    # Where the directories may have been moved, its number as well: on one filesystem it is no other file's.
+    if not overlay.settled and (place.facts.inode != top.inode or not lie_together(overlay.lowers(), overlay.mount,
+                                                                                   scene)):
+        return False
+    return not overlay.has_upper() or (overlay.upper is not None and isinstance(
+        scene.machine.entry(overlay.upper, place.inner, overlay.prefix), Absent))
 
 
 def _holds_data(piece: Piece, overlay: Overlay, resolver: "Resolver") -> bool:

@@ -5,12 +5,13 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 
 import pytest
 
 from tests.overlay import kernel
 from tests.overlay.battery import happen, lay
-from tests.overlay.files import fill
+from tests.overlay.files import fill, pass_tick
 from tests.overlay.scenes import Scene, gone
 from tests.overlay.truth import check
 
@@ -53,6 +54,17 @@ def two_lowers_are_swapped(scene: Scene) -> None:
     two.rename(one)
     one.with_name("aside").rename(two)
     first.path, second.path = two, one
+
+
+def mounts_are_swapped(scene: Scene, one: Path, two: Path) -> None:
+    """Let the mounts of two layers' filesystems change places: neither their ids nor any file's times change."""
+    aside = scene.base / "aside"
+    aside.mkdir()
+    for source, to in ((one, aside), (two, one), (aside, two)):
+        kernel.mount(source, to, None, kernel.MS_MOVE)
+    for layer in scene.layers:
+        place = {one: two, two: one}[layer.path.parent]
+        layer.path = place / layer.path.name
 
 
 def a_tmpfs_covers_a_lower(scene: Scene) -> None:
@@ -121,6 +133,58 @@ def test_no_answer_is_wrong_after_this_motion(lab, mapper, kind, motion: Callabl
         motion(scene)
         check(scene, inside=container)
         happen(scene, "late")
+        check(scene)
+
+
+@pytest.mark.parametrize(("kinds", "writable"), [("tmpfs", False), ("ext4 ext4", False), ("tmpfs ext4", True)])
+@pytest.mark.parametrize("motion", [two_lowers_are_swapped, a_lower_is_renamed_and_a_copy_takes_its_place,
+                                    a_lower_is_renamed_and_other_files_take_its_place])
+def test_no_answer_is_wrong_when_the_process_is_younger_than_the_motion(lab, mapper, kinds, motion, writable):
+    name = f"{motion.__name__.replace('_', ' ')} before the process"
+    with Scene(f"{name}{', writable' * writable}", lab, mapper) as scene:
+        grounds = [scene.stack.enter_context(kernel.filesystem(kind, scene.base / f"ground{number}"))
+                   for number, kind in enumerate(kinds.split())]
+        for below, ground in zip("ll" if len(grounds) == 2 else "lm", (grounds[0], grounds[-1]), strict=True):
+            scene.lower(ground / below)
+        if writable:
+            scene.upper(grounds[0] / "u")
+        lay(scene, "early")
+        scene.mount()
+        pass_tick(scene.base)
+        if len(grounds) == 1 or motion is not two_lowers_are_swapped:
+            motion(scene)
+        else:
+            mounts_are_swapped(scene, *grounds)
+        sleep(0.03)  # the tick of the clock that processes start by is 10 ms
+        scene.start()
+        happen(scene, "early", writable=writable)
+        check(scene)
+
+
+@pytest.mark.parametrize("kinds", ["tmpfs tmpfs", "ext4 ext4"])
+@pytest.mark.parametrize("writable", [False, True])
+def test_no_answer_is_wrong_when_an_older_mount_is_moved_over_the_layers(lab, mapper, kinds, writable):
+    with Scene(f"an older mount is moved over the layers{', writable' * writable}", lab, mapper) as scene:
+        ground, decoy = (scene.stack.enter_context(kernel.filesystem(kind, scene.base / name))
+                         for name, kind in zip(("ground", "decoy"), kinds.split(), strict=True))
+        for name in ("l1", "l2"):
+            scene.lower(ground / name)
+        lay(scene, "early")
+        if writable:
+            scene.upper(scene.base / "u")
+        for layer in scene.layers[:2]:
+            shutil.copytree(layer.path, decoy / layer.path.name)
+            for file in filter(Path.is_file, (decoy / layer.path.name).rglob("*")):
+                fill(file, f"decoy {file.name}")
+        scene.mount()
+        kernel.mount(decoy, ground, None, kernel.MS_MOVE)
+        scene.stack.callback(kernel.mount, ground, decoy, None, kernel.MS_MOVE)
+        for layer in scene.layers:
+            if layer.path.parent == ground:
+                layer.path = None
+        sleep(0.03)
+        scene.start()
+        happen(scene, "early", writable=writable)
         check(scene)
 
 

@@ -6,8 +6,9 @@ asks is answered from that, and written down as any recording is. What a dump do
 to be given that nobody noted (an inode number of a directory, a time), it is one that equals no other.
 
 What the workload did not do is known as well: no layer was moved or covered after the mount. So the directories are as
-old as can be, and where an overlay's root has the inode number of its upper directory (all layers are on one
-filesystem), both have the same, and the same time; and the only file with ` (deleted)` in its name is one of the cases.
+old as can be, the mounts that they lie on are such as cannot be moved, and where an overlay's root has the inode number
+of its upper directory (all layers are on one filesystem), both have the same, and the same time; and the only file with
+` (deleted)` in its name is one of the cases.
 """
 
 import ast
@@ -53,7 +54,7 @@ def number(text: str) -> DeviceId:
 class Dump:
     """One combination of one kernel."""
 
-    started = 0  # when the process was, in nanoseconds since the epoch: it was not noted
+    booted = 1  # when the machine was, in nanoseconds since the epoch: no times were noted
 
     def __init__(self, where: Path) -> None:
         self.where = where
@@ -230,7 +231,7 @@ class Machine:
         return self._host.leads_to(path, top[0]) if top else None
 
     def mounts(self) -> Sequence[Mount]:
-        return self._dump.host
+        return [mount._replace(shared=True) for mount in self._dump.host]
 
     def mount_points(self, _: DeviceId) -> Sequence[bytes]:
         return ()
@@ -359,8 +360,8 @@ class Process:
     def walk(self, path: bytes) -> Way:
         return Way(path, LOST)
 
-    def started(self, _: int) -> int:
-        return self._dump.started
+    def started(self, ticks: int) -> int:
+        return self._dump.booted + ticks * 10**7
 
     def release(self) -> str:
         return self._dump.text("version").split()[2]

@@ -201,7 +201,11 @@ _REPORTED = """\
 Some cannot be had any more; their recordings are made of what was published about them (`tests/recording/patched.py`):
 a bare slash, paths inside a layer, of a branch or of the host. Of each, the library of a container is shown here. None
 of them tells in which namespace a mount is (Linux 6.8), so the name of a file by somebody else's mount is only known
-where a mapping that mapsd makes of it is shown in the same way: by one mount, one inode and one text.
+where a mapping that mapsd makes of it is shown in the same way: by one mount, one inode and one text. Where a path is
+unknown, nothing could tell it: a file that was unlinked may have been renamed before, what was made may have been
+mapped by a link that is gone, what looks like a copy may be a new file of that name (before Linux 4.12), and a file of
+nested overlays may have been mapped by the inner one. Each two of these show the same and leave the same layers behind,
+which `tests/overlay/test_twins.py` does.
 
 | kernel | maps shows | user path | state | backing |
 | --- | --- | --- | --- | --- |"""

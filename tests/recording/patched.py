@@ -82,7 +82,7 @@ KERNELS = {
 class Report:
     """The port that tests.recording.kernellab asks: a dump of one kernel, made of a report."""
 
-    started = 1_567_000_000 * 10**9  # the layer was unpacked before, what is in the upper one was written later
+    booted = 1_567_000_000 * 10**9  # the layer was unpacked before, what is in the upper one was written later
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -194,7 +194,7 @@ def _origin(file: File) -> bytes:
 def stat(device: str, inode: int) -> dict:
     later = inode >= 700_000
     return {"dev": device, "ino": inode, "nlink": 1, "size": 4096, "mode": "0o100644",
-            "changed": Report.started + (60 if later else -86_400) * 10**9}
+            "changed": Report.booted + (60 if later else -86_400) * 10**9}
 
 
 def recording(name: str, without: str = "?") -> bytes:
