@@ -71,6 +71,9 @@ class Process(Protocol):
 class Machine(Protocol):
     """The observer's own view: files, layers, mounts."""
 
+    def booted(self) -> int:
+        """Return when the machine was started in nanoseconds since the epoch, 0 where that is not known."""
+
     def mounts(self) -> Sequence[Mount]:
         """Return the observer's mounts."""
 

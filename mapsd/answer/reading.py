@@ -7,8 +7,6 @@ from mapsd.parse import maps, mountinfo, stat
 from mapsd.resolve.mounts import MountTable
 from mapsd.resolve.scene import Scene
 
-_TICK = 10**9 // 100  # of the clock in stat: USER_HZ
-
 if TYPE_CHECKING:
     from typing import TypeVar
 
@@ -94,7 +92,7 @@ def scene(seen: "Observed", reading: Reading, machine: "Machine", port: "Process
     top = process.named(b"/") if mapped else None
     return Scene(process.path, port or process, machine, MountTable(mountinfo.parse(reading.mountinfo)),
                  MountTable(machine.mounts()), reading.root, top.mount_id if isinstance(top, FileFacts) else None,
-                 seen.started(reading.start_time) - reading.start_time * _TICK, _namespace(reading.namespace))
+                 _namespace(reading.namespace))
 
 
 def facts(seen: "Observed", reading: Reading) -> ProcessFacts:

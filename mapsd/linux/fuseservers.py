@@ -5,11 +5,10 @@
 """
 
 import os
-import time
 
 from mapsd.errors import AccessDenied, NoHost, ParseError, ProcessGone
 from mapsd.light import Iterator, NamedTuple, Sequence
-from mapsd.linux import processes
+from mapsd.linux import clock, processes
 from mapsd.linux.files import opened, unless_exhausted
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.runner import runner_of
@@ -110,8 +109,8 @@ def _server(process: ProcFs, program: bytes, fds: Sequence[_Fd], mounts: Sequenc
     directories = (fd.text for fd, info in named if info.flags & os.O_DIRECTORY)
     layers = told(runner.arguments) or Told((), None)
     outside = None not in {_root(theirs), _root(mounts)} and _root(theirs) == _root(mounts)
-    return Server(process.pid, program, _started(process), outside, layers.lowers, layers.upper, tuple(directories),
-                  tuple(files))
+    return Server(process.pid, program, clock.started(process.stat().start_time), outside, layers.lowers, layers.upper,
+                  tuple(directories), tuple(files))
 
 
 def _file(fd: _Fd, info: FdInfo, mount: Mount | None, believed: "_Believed") -> ServedFrom:
@@ -148,8 +147,3 @@ class _Believed:
 
 def _root(mounts: Sequence[Mount]) -> tuple[DeviceId, bytes] | None:
     return next(((mount.device, mount.root) for mount in reversed(mounts) if mount.mount_point == b"/"), None)
-
-
-def _started(process: ProcFs) -> int:
-    boot = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    return boot + process.stat().start_time * 10**9 // os.sysconf("SC_CLK_TCK")

@@ -98,11 +98,6 @@ class LiveProcess:
         from mapsd.linux.processroot import root  # noqa: PLC0415  (a lookup needs none)
         return root(self.process, ours=ours, alone=alone)
 
-    def started(self, ticks: int) -> int:
-        """Return a start time of stat in nanoseconds since the epoch (clock ticks since boot, proc_pid_stat(5))."""
-        boot = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        return boot + ticks * 10**9 // os.sysconf("SC_CLK_TCK")
-
     def release(self) -> str:
         """Return the kernel's release."""
         return os.uname().release

@@ -79,6 +79,11 @@ class LiveMachine:
             self._servers[device] = servers(device, self.process.host, self._mounts)
         return self._servers[device]
 
+    def booted(self) -> int:
+        """Return when the machine was started in nanoseconds since the epoch, 0 where that is not known."""
+        from mapsd.linux.clock import booted  # noqa: PLC0415  (where no time of birth tells when an overlay was mounted)
+        return booted()
+
     def reads_trusted(self) -> bool:
         """Return whether the observer has CAP_SYS_ADMIN in the initial user namespace."""
         return self._trusted

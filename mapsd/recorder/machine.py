@@ -16,6 +16,10 @@ class TapedMachine:
         """Ask *live* through *tape*."""
         self._tape, self._live, self._about = tape, live, about
 
+    def booted(self) -> int:
+        """Return when the machine was started."""
+        return self._tape.ask(questions.BOOTED, (), self._live.booted)
+
     def mounts(self) -> Sequence[Mount]:
         """Return the observer's mounts."""
         return self._tape.ask(questions.MOUNTS, (), lambda: tuple(self._live.mounts()))

@@ -53,10 +53,6 @@ class TapedProcess:
         """Return where an absolute name leads inside its root."""
         return self._tape.ask(questions.WALK, (path,), lambda: self._live.walk(path))
 
-    def started(self, ticks: int) -> int:
-        """Return a start time of stat in nanoseconds since the epoch."""
-        return self._tape.ask(questions.STARTED, (ticks,), lambda: self._live.started(ticks))
-
     def release(self) -> str:
         """Return the kernel's release."""
         return self._tape.ask(questions.RELEASE, (), self._live.release)

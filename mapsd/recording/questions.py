@@ -124,12 +124,12 @@ MAPPED: Question[Found] = Question("map_files", (VMA,), FOUND, _lost)
 LINKS: Question[tuple[bytes, ...]] = Question("links", (), many(PATH), _none)
 NAMED: Question[Found] = Question("named", (PATH,), FOUND, _lost)
 WALK: Question[Way] = Question("walk", (PATH,), WAY, lambda path: Way(path, LOST))
-STARTED: Question[int] = Question("started", (NUMBER,), NUMBER, _demanded, once=True)
 RELEASE: Question[str] = Question("release", (), TEXT, _demanded)
 NOW: Question[float] = Question("time", (), MOMENT, _demanded)
 
 # The machine.
 ATTEMPT: Question[Any] = Question("attempt", (), NOTHING, _nothing)
+BOOTED: Question[int] = Question("booted", (), NUMBER, lambda: 0, once=True)
 MOUNTS: Question[tuple[Mount, ...]] = Question("mounts", (), MOUNT, _none, "list")  # type: ignore[arg-type]  # (each)
 MOUNT_POINTS: Question[tuple[bytes, ...]] = Question("mount points", (TEXT,), many(PATH), _none)
 HERE_NAMED: Question[Found] = Question("here", (PATH,), FOUND, _lost)

@@ -49,7 +49,7 @@ class Alone:
 
         Both change its time of change; the overlay may go on knowing it by another name.
         """
-        return lower.changed < (self._scene.booted if overlay.born is None else overlay.born)
+        return lower.changed < (self._scene.machine.booted() if overlay.born is None else overlay.born)
 
     def may_collide(self, piece: Piece) -> bool:
         """Return whether another file may have the inode number of a layer's."""

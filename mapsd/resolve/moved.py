@@ -4,25 +4,26 @@ What is renamed leaves its time of change. A mount that is moved leaves nothing,
 none that lies on a shared mount can be moved (do_move_mount(), fs/namespace.c).
 """
 
+from itertools import pairwise
+
 from mapsd.light import Sequence
 from mapsd.model import FileFacts, Layer, LayerDir, Mount
 from mapsd.resolve.mounts import MountTable
 from mapsd.resolve.scene import Scene
 
 
-def is_settled(lowers: Sequence[Layer], upper: LayerDir | None, mount: Mount, since: int, scene: Scene) -> bool:
-    """Return whether no component that tells the lower layers apart changed since a moment, nor a mount on their way.
+def is_settled(lowers: Sequence[Layer], mount: Mount, since: int, scene: Scene) -> bool:
+    """Return whether no component that tells the lower layers apart changed since a moment, nor a mount covered one.
 
-    *upper* is the upper layer's directory where its text leads to the one that the overlay's root names; *since* is
-    the mount's time or earlier, in nanoseconds since the epoch.
+    Several mounts may have changed places, one has none to change with. *since* is the overlay's time of mount or
+    earlier, in nanoseconds since the epoch.
     """
     found = [layer.dir for layer in lowers if layer.dir is not None]
     if len(found) != len(lowers) or not _is_unmoved(found, since):
         return False
     on = {one.facts.mount_id for one in found}
-    # The upper layer was not taken along by another mount, or it would not be below that one's name.
-    return (upper is not None and on == {upper.facts.mount_id}) or all(
-        not mounted_later(one.facts, mount, scene) and _is_fixed(one.facts.mount_id, scene) for one in found)
+    return not any(mounted_later(one.facts, mount, scene) for one in found) and (
+        len(on) == 1 or any(_are_apart(on, table) for table in (scene.host, scene.table)))
 
 
 def lie_together(lowers: Sequence[Layer], mount: Mount, scene: Scene) -> bool:
@@ -52,19 +53,19 @@ def mounted_later(found: FileFacts, mount: Mount, scene: Scene) -> bool:
     return False
 
 
-def _is_fixed(mount_id: int, scene: Scene) -> bool:
-    """Return whether a mount is where it has always been: it cannot be moved, nor can those that it lies on."""
-    return any(_lies_on_shared(mount_id, table) for table in (scene.host, scene.table))
+def _are_apart(on: set[int], table: MountTable) -> bool:
+    """Return whether mounts cannot have changed places: what lies below a mount that all share cannot be moved."""
+    chains = [_upwards(one, table) for one in on]
+    common = set.intersection(*(set(chain) for chain in chains))
+    return bool(common) and all(
+        above.shared for chain in chains for mount, above in pairwise(chain) if mount not in common)
 
 
-def _lies_on_shared(mount_id: int, table: MountTable) -> bool:
-    mount, passed = table.by_id(mount_id), set[int]()
-    while mount is not None and mount.id not in passed:
-        passed.add(mount.id)
-        above = table.by_id(mount.parent)
-        if above is None or above == mount:
-            return mount.mount_point == b"/"
-        if not above.shared:
-            return False
-        mount = above
-    return False
+def _upwards(mount_id: int, table: MountTable) -> list[Mount]:
+    """Return a mount and those that it lies on, up to the topmost that is listed."""
+    chain: list[Mount] = []
+    mount = table.by_id(mount_id)
+    while mount is not None and mount not in chain:
+        chain.append(mount)
+        mount = table.by_id(mount.parent)
+    return chain

@@ -67,15 +67,16 @@ def build(mount: Mount, scene: Scene) -> Overlay:
         if not found and (behind := _unmapped(text)) is not None:
             found, proposed = scene.machine.directories(behind, bases), True
         lowers.append(Layer(role, index, text, found[0] if found else None))
-    named = scene.machine.directories(options.upper, bases) if options.upper is not None else ()
-    upper = _verified_upper(mount, lowers, named, scene) if options.upper is not None else None
-    at = next((one for one in named if upper is not None and same_file(one.facts, upper.facts)), None)
     born = _born(options, bases, scene)
     # Nothing that is mounted was mounted before the machine was started.
-    still = not proposed and is_settled(lowers, at, mount, scene.booted if born is None else born, scene)
+    still = not proposed and is_settled(lowers, mount, scene.machine.booted() if born is None else born, scene)
     lowers = [layer._replace(certain=still or (len(lowers) == 1 and not proposed)) for layer in lowers]
-    uppers = (Layer("upper", 0, options.upper, upper),) if options.upper is not None else ()
-    return Overlay(mount, options, (*uppers, *lowers), upper, bases, named[0] if named else None, still, born)
+    if options.upper is None:
+        return Overlay(mount, options, tuple(lowers), None, bases, settled=still, born=born)
+    named = scene.machine.directories(options.upper, bases)
+    upper = _verified_upper(mount, lowers, named, scene)
+    layers = (Layer("upper", 0, options.upper, upper), *lowers)
+    return Overlay(mount, options, layers, upper, bases, named[0] if named else None, still, born)
 
 
 def _unmapped(text: bytes) -> bytes | None:

@@ -9,8 +9,8 @@ from mapsd.resolve.mounts import MountTable
 class Scene(NamedTuple):
     """What is the same for every mapping of one process during one attempt.
 
-    *proc* is the directory of the process (or of the thread that answers for it) in /proc; *booted* is when
-    the machine was started, in nanoseconds since the epoch; *namespace* is the inode of its mount namespace.
+    *proc* is the directory of the process (or of the thread that answers for it) in /proc; *namespace* is the inode of
+    its mount namespace.
     """
 
     proc: bytes
@@ -20,7 +20,6 @@ class Scene(NamedTuple):
     host: MountTable
     root: bytes | None
     root_mount: int | None
-    booted: int = 0
     namespace: int | None = None
 
 

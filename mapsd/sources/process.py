@@ -58,9 +58,6 @@ class Observed(Protocol):
     def walk(self, path: bytes) -> Way:
         """Return where an absolute name leads inside its root. Raises ProcessGone, AccessDenied."""
 
-    def started(self, ticks: int) -> int:
-        """Return a start time of stat (clock ticks since boot) in nanoseconds since the epoch."""
-
     def release(self) -> str:
         """Return the kernel's release."""
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
-MS_RDONLY, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 1, 4096, 8192, 16384, 1 << 18
+MS_RDONLY, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE, MS_SHARED = 1, 4096, 8192, 16384, 1 << 18, 1 << 20
 CLONE_NEWNS, CLONE_NEWUSER, MNT_DETACH = 0x20000, 0x10000000, 2
 
 

@@ -113,6 +113,12 @@ class Scene:
         kernel.mount("overlay", self.merged, "overlay", 0, (self.options() if options is None else options) + more)
         self.stack.callback(gone, self.merged)
 
+    def immovable(self) -> None:
+        """Let what is mounted for the scene lie on a shared mount, as on most machines: none of it can be moved."""
+        kernel.mount(self.base, self.base, None, kernel.MS_BIND)
+        self.stack.callback(gone, self.base)
+        kernel.mount("none", self.base, None, kernel.MS_SHARED)
+
     def settle(self) -> None:
         """Note which directory each layer is; the overlay will be younger than what lies in them."""
         for layer in self.layers:

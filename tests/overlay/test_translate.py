@@ -118,6 +118,7 @@ def test_every_name_of_an_object_of_a_data_only_layer_is_found(lab, mapper, opti
 @pytest.mark.parametrize("container", [False, True])
 def test_a_file_below_two_overlays_is_found_through_both(lab, mapper, inner_upper, container):
     with Nested("translate, nested", lab, mapper) as scene:
+        scene.immovable()
         scene.deepen(1, "ext4", inner_upper=inner_upper, outer_upper=True)
         scene.start()
         if container:

@@ -163,6 +163,7 @@ def test_the_bytes_of_a_data_only_layer_are_found(lab, mapper, options, writable
 @pytest.mark.parametrize("container", [False, True])
 def test_an_overlay_on_an_overlay_is_crossed(lab, mapper, inner_upper, outer_upper, container):
     with Nested("which, nested", lab, mapper) as scene:
+        scene.immovable()
         scene.deepen(1, "ext4", inner_upper=inner_upper, outer_upper=outer_upper)
         scene.start()
         if container:

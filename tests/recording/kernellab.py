@@ -230,6 +230,9 @@ class Machine:
         top = [mount.id for mount in self._dump.host if mount.mount_point == b"/"]
         return self._host.leads_to(path, top[0]) if top else None
 
+    def booted(self) -> int:
+        return self._dump.booted
+
     def mounts(self) -> Sequence[Mount]:
         return [mount._replace(shared=True) for mount in self._dump.host]
 
@@ -359,9 +362,6 @@ class Process:
 
     def walk(self, path: bytes) -> Way:
         return Way(path, LOST)
-
-    def started(self, ticks: int) -> int:
-        return self._dump.booted + ticks * 10**7
 
     def release(self) -> str:
         return self._dump.text("version").split()[2]

@@ -87,7 +87,7 @@ def test_a_failure_is_met_again_where_it_was_met(failure):
 
 
 UNKNOWN = {name: question for name, question in vars(questions).items() if isinstance(question, questions.Question)}
-DEMANDED = {"OPEN", "STAT_LINE", "MOUNTINFO", "STATUS", "MAPS_OPENED", "MAPS", "STARTED", "RELEASE", "NOW", "FD_NAMES",
+DEMANDED = {"OPEN", "STAT_LINE", "MOUNTINFO", "STATUS", "MAPS_OPENED", "MAPS", "RELEASE", "NOW", "FD_NAMES",
             "EXAMINED", "HOUSED"}
 
 
@@ -102,7 +102,8 @@ def test_a_question_that_was_not_recorded_is_never_answered_by_a_finding(name):
     found = ask(replay(recorded(("lookup",))), question, *args)
     doubtful = [None, (), questions.LOST, questions.SILENT, "other"]
     known = {"WALK": lambda: found.found == questions.LOST, "PLACE_OF": lambda: found.place == "unknown",
-             "DEFAULT": lambda: found is True, "TRUSTED": lambda: found is False, "FD_SHMEM": lambda: found is False}
+             "DEFAULT": lambda: found is True, "TRUSTED": lambda: found is False, "FD_SHMEM": lambda: found is False,
+             "BOOTED": lambda: found == 0}
     assert known[name]() if name in known else found in doubtful
 
 
