@@ -116,7 +116,7 @@ def by_lookup(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") ->
     sure = all(_holds_data(piece, overlay, resolver) for piece in pieces if piece)
     # Without an upper layer a name stays what it is, also below what covers it.
     stays = live or (place.verdict == "covered" and not overlay.has_upper())
-    untouched = _untouched(overlay, place, resolver.scene)
+    untouched = _untouched(vma, overlay, place, resolver.scene)
     if stays and silent and sure and len(found) == 1 and untouched:
         seen = Evidence("lookup", "no layer above has a copy")
         return Finding(found[0].backing, "lookup", True, (*evidence, seen), possible=possible)
@@ -143,23 +143,24 @@ def _spoken(vma: Vma, found: list[Candidate], resolver: "Resolver") -> list[tupl
     return [(one.backing, resolver.means.compare(vma, one.ref)) for one in found if one.ref is not None]
 
 
-def _untouched(overlay: Overlay, place: Place, scene: Scene) -> bool:
+def _untouched(vma: Vma, overlay: Overlay, place: Place, scene: Scene) -> bool:
     """Return whether the layers' file at the path is known to be the overlay's, and the upper layer to have no copy."""
-    if not overlay.has_upper() and overlay.settled:
-        return True
-    if place.inner is None or place.facts is None:
+    if place.inner is None:
         return False
     found = lookup(overlay.lowers(), place.inner, asker(overlay, scene))
-    top = (found.metadata or found.data).facts if isinstance(found, Hit) else None
+    if not isinstance(found, Hit):
+        return False
+    top = (found.metadata or found.data).facts
     # A copy may be at another name, in the index or where somebody moved it: then the overlay shows its times.
-    if top is None or not shows(place.facts, top):
-        return False
-    # Where the directories may have been moved, its number as well: on one filesystem it is no other file's.
-    if not overlay.settled and (place.facts.inode != top.inode or not lie_together(overlay.lowers(), overlay.mount,
-                                                                                   scene)):
-        return False
-    return not overlay.has_upper() or (overlay.upper is not None and isinstance(
-        scene.machine.entry(overlay.upper, place.inner, overlay.prefix), Absent))
+    shown = place.facts is not None and shows(place.facts, top)
+    # The overlay's inode has the number of the layer's (ovl_map_ino, fs/overlayfs/inode.c).
+    numbered = vma.inode == top.inode
+    # Where the directories may have been moved both count: on one filesystem, a number is no other file's.
+    certain = overlay.settled or (shown and numbered and lie_together(overlay.lowers(), overlay.mount, scene))
+    if not overlay.has_upper():
+        return certain and (shown or numbered)
+    return certain and shown and overlay.upper is not None and isinstance(
+        scene.machine.entry(overlay.upper, place.inner, overlay.prefix), Absent)
 
 
 def _holds_data(piece: Piece, overlay: Overlay, resolver: "Resolver") -> bool:
