@@ -7,16 +7,17 @@ exists is read in the upper layer after the maps line.
 """
 
 from mapsd.light import NamedTuple
-from mapsd.model import Absent, Backing, FileFacts, Found, Refused, Vma
-from mapsd.parse.overlay_xattrs import OVERLAY_FID, index_name, origin, overlay_handle
-from mapsd.ports import InLayer, same_handle
+from mapsd.model import Absent, Backing, FileFacts, Refused, Vma
+from mapsd.parse.overlay_xattrs import OVERLAY_FID, origin, overlay_handle
+from mapsd.ports import InLayer
 from mapsd.resolve.finding import NOTHING, Possible
-from mapsd.resolve.layerfile import Candidate, asker, backing_of, filesystem_of, in_layer, path_of
+from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer, shows
 from mapsd.resolve.lookup import Hit, Miss, Undecided, is_whiteout, lookup
 from mapsd.resolve.lowers import Lower, Question, lower_of
-from mapsd.resolve.moved import mounted_later
+from mapsd.resolve.moved import are_older
 from mapsd.resolve.overlays import Overlay
 from mapsd.resolve.scene import Place, Scene, same_file
+from mapsd.resolve.uppers import indexed, named_upper, unlinked_upper, upper_of
 
 NEEDS_FRAMES = "CAP_SYS_ADMIN"
 
@@ -27,9 +28,9 @@ class Candidates(NamedTuple):
     *copy* says whether an upper copy with data of its own exists: yes, no, or unknown with *reason*.
     *pure_upper* says that there never was a lower file; without it a lower of None was only not found.
     *sure* says that the lower file was found by its identity, not by walking to it through directories
-    that only a text names; *settled* that those directories did not change since the mount. *others* are
-    lower files with the same handle on other filesystems: only a page frame tells them from *lower*. *possible* are
-    all of them together.
+    that only a text names; *settled* that those directories did not change since the mount, or that the overlay
+    shows what this very file has. *others* are lower files with the same handle on other filesystems: only a page
+    frame tells them from *lower*. *possible* are all of them together.
     """
 
     lower: Candidate | None
@@ -41,7 +42,7 @@ class Candidates(NamedTuple):
     unlinked: Backing | None = None
     pure_upper: bool = False
     sure: bool = True
-    settled: bool = True
+    settled: bool = False
     others: tuple[Candidate, ...] = ()
     possible: Possible = NOTHING
 
@@ -62,52 +63,31 @@ def candidates(vma: Vma, place: Place, overlay: Overlay, scene: Scene) -> Candid
         return None
     found = _found(Question(vma, wanted, overlay, place.inner, place.verdict == "live", scene, place.facts))
     unlinked = unlinked_upper(overlay, scene) if overlay.has_upper() else None
-    known = found._replace(unlinked=unlinked, settled=overlay.settled)
+    known = found._replace(unlinked=unlinked, settled=overlay.settled or found.settled)
     return known._replace(possible=Possible(known.files(), known.copy, known.reason, overlay.layers))
-
-
-def unlinked_upper(overlay: Overlay, scene: Scene) -> Backing:
-    """Return what is known of an upper copy that no name leads to any more."""
-    device = fs_type = None
-    if overlay.upper is not None:
-        device, fs_type = filesystem_of(overlay.upper.facts, scene)
-    path = path_of(overlay.layers[0]) if overlay.layers else None
-    return Backing(None, device, None, fs_type, True, "upper", 0, path)
 
 
 def _found(asked: Question) -> Candidates:
     if asked.wanted.upper and asked.overlay.options.flag("nfs_export") == "on":
         return _exported_upper(asked)
     if asked.wanted.upper:
-        return Candidates(None, _upper(asked)[0], "yes", pure_upper=True)
+        return Candidates(None, upper_of(asked)[0], "yes", pure_upper=True)
     lower = lower_of(asked, asked.wanted)
     data = _lower_data(lower, asked)
     if asked.live and asked.path is not None:
         found = _with_copy(data, lower, asked, asked.path)
+        found = found._replace(settled=found.copy == "no" and found.metadata is None and _is_shown(lower, asked))
     else:
         reason = data.reason or "an upper copy that was unlinked since looks like the lower file"
-        found = data._replace(copy="unknown", reason=reason, upper=_named_upper(asked))
+        found = data._replace(copy="unknown", reason=reason, upper=named_upper(asked))
     if found.copy == "unknown" and found.upper is None:
-        return found._replace(upper=_indexed(asked))
+        return found._replace(upper=indexed(asked))
     return found
-
-
-def _named_upper(asked: Question) -> Candidate | None:
-    """Return the upper file at a name that is not known to be the mapping's own: page frames must confirm it."""
-    overlay = asked.overlay
-    directory = overlay.upper or overlay.guess
-    if directory is None or asked.path is None:
-        return None
-    found = asked.scene.machine.entry(directory, asked.path, overlay.prefix)
-    if not isinstance(found, FileFacts) or found.kind != "file" or "metacopy" in dict(found.xattrs):
-        return None
-    upper = overlay.layers[0]._replace(dir=directory)
-    return Candidate(backing_of(found, upper, asked.scene), InLayer(directory, asked.path))
 
 
 def _exported_upper(asked: Question) -> Candidates:
     # With nfs_export=on an upper file's handle is its own, also where it was copied up: its origin says from where.
-    upper, facts = _upper(asked)
+    upper, facts = upper_of(asked)
     if facts is None or not asked.scene.machine.reads_trusted():
         return Candidates(None, upper, "unknown", "the upper file's origin cannot be read", "CAP_SYS_ADMIN")
     source = dict(facts.xattrs).get("origin")
@@ -118,33 +98,6 @@ def _exported_upper(asked: Question) -> Candidates:
     lower = lower_of(asked, named) if named is not None and plain else None
     copy = "yes" if lower is not None else "unknown"
     return Candidates(lower.candidate if lower else None, upper, copy, "the upper file's origin was not found")
-
-
-def _indexed(asked: Question) -> Candidate | None:
-    """Return the upper copy of a lower hard link, which the index names by the lower file's handle."""
-    overlay, machine = asked.overlay, asked.scene.machine
-    if overlay.options.work is None or not overlay.maybe("index", asked.scene):
-        return None
-    for work in machine.directories(overlay.options.work, overlay.bases):
-        entry = b"index/" + index_name(asked.wanted)
-        found = machine.entry(work, entry, overlay.prefix)
-        if isinstance(found, FileFacts) and found.kind == "file" and "metacopy" not in dict(found.xattrs):
-            return Candidate(backing_of(found, overlay.layers[0], asked.scene), InLayer(work, entry))
-    return None
-
-
-def _upper(asked: Question) -> tuple[Candidate, FileFacts | None]:
-    overlay, scene = asked.overlay, asked.scene
-    if overlay.upper is not None and asked.path is not None:
-        found: Found = scene.machine.entry(overlay.upper, asked.path, overlay.prefix)
-        if isinstance(found, FileFacts) and same_handle(found.handle, asked.wanted.handle):
-            at = InLayer(overlay.upper, asked.path)
-            return Candidate(backing_of(found, overlay.layers[0], scene), at), found
-    ref = asked.by_handle(asked.wanted)
-    found = scene.machine.by_handle(ref, overlay.prefix)
-    if isinstance(found, FileFacts) and not mounted_later(found, overlay.mount, scene):
-        return Candidate(backing_of(found, overlay.layers[0], scene), ref), found
-    return Candidate(unlinked_upper(overlay, scene), None), None
 
 
 def _lower_data(lower: Lower | None, asked: Question) -> Candidates:
@@ -203,6 +156,16 @@ def _with_copy(data: Candidates, lower: Lower | None, asked: Question, path: byt
     # A hard link's copy is in the index under another name, or somebody moved the copy in the upper layer.
     return data._replace(copy="unknown", reason="the overlay shows another time of change than the lower file has: "
                          "it was copied up, and the copy is not at its name", needs=NEEDS_FRAMES)
+
+
+def _is_shown(lower: Lower | None, asked: Question) -> bool:
+    """Return whether the overlay shows the number of the lower file as well: a second file had all that by chance.
+
+    One of a copy of the whole filesystem has it all, but is mounted later than the overlay.
+    """
+    overlay = asked.overlay
+    return lower is not None and lower.facts.inode == asked.facts.inode and shows(asked.facts, lower.facts) and (
+        are_older(overlay.lowers(), overlay.mount, asked.scene))
 
 
 def _untouched(lower: Lower | None, asked: Question) -> bool:

@@ -26,11 +26,9 @@ def is_settled(lowers: Sequence[Layer], mount: Mount, since: int, scene: Scene) 
         len(on) == 1 or any(_are_apart(on, table) for table in (scene.host, scene.table)))
 
 
-def lie_together(lowers: Sequence[Layer], mount: Mount, scene: Scene) -> bool:
-    """Return whether all lower layers were found, on one mount that is older than the overlay."""
-    found = [layer.dir.facts if layer.dir is not None else None for layer in lowers]
-    return len({one and one.mount_id for one in found}) == 1 and not any(
-        one is None or mounted_later(one, mount, scene) for one in found)
+def are_older(lowers: Sequence[Layer], mount: Mount, scene: Scene) -> bool:
+    """Return whether all lower layers were found, on mounts that are older than the overlay."""
+    return all(one.dir is not None and not mounted_later(one.dir.facts, mount, scene) for one in lowers)
 
 
 def _is_unmoved(found: Sequence[LayerDir], since: int) -> bool:

@@ -7,11 +7,12 @@ engines do, names no layer file otherwise: it cannot decode handles, so it has n
 
 from mapsd.model import FileFacts, Vma
 from mapsd.ports import InLayer
-from mapsd.resolve.candidates import Candidates, unlinked_upper
+from mapsd.resolve.candidates import Candidates
 from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer, shows
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.overlays import Overlay
 from mapsd.resolve.scene import Place, Scene
+from mapsd.resolve.uppers import unlinked_upper
 
 _SEVERAL_TREES = frozenset({b"btrfs", b"bcachefs"})  # each subvolume numbers its files by itself
 

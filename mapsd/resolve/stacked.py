@@ -14,7 +14,7 @@ from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.lowers import searched
 from mapsd.resolve.means import Said
 from mapsd.resolve.mounts import SUBVOLUMES, inside
-from mapsd.resolve.moved import lie_together
+from mapsd.resolve.moved import are_older
 from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.scene import Place, Scene
 
@@ -155,8 +155,8 @@ def _untouched(vma: Vma, overlay: Overlay, place: Place, scene: Scene) -> bool:
     shown = place.facts is not None and shows(place.facts, top)
     # The overlay's inode has the number of the layer's (ovl_map_ino, fs/overlayfs/inode.c).
     numbered = vma.inode == top.inode
-    # Where the directories may have been moved both count: on one filesystem, a number is no other file's.
-    certain = overlay.settled or (shown and numbered and lie_together(overlay.lowers(), overlay.mount, scene))
+    # Where the directories may have been moved both count: a second file had them by chance.
+    certain = overlay.settled or (shown and numbered and are_older(overlay.lowers(), overlay.mount, scene))
     if not overlay.has_upper():
         return certain and (shown or numbered)
     return certain and shown and overlay.upper is not None and isinstance(
