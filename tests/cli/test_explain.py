@@ -288,6 +288,7 @@ def test_a_metadata_only_copy_up(lab, mapper):
 
 def test_an_overlay_on_an_overlay(lab, mapper):
     with Scene("nested", lab, mapper) as scene:
+        scene.immovable()
         for name in ("inner", "beside", "below", "upper", "work"):
             (scene.base / name).mkdir()
         fill(scene.base / "below/lib", "nested")
