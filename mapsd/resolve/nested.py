@@ -8,12 +8,12 @@ and device of the inner one, through the private clone that the outer overlay ma
 from mapsd.light import TYPE_CHECKING, NamedTuple
 from mapsd.model import Absent, Answer, Evidence, FileFacts, Layer, Mount, Vma
 from mapsd.ports import InRoot
+from mapsd.resolve.bottoms import hit
 from mapsd.resolve.finding import Finding
 from mapsd.resolve.layerfile import backing_of
 from mapsd.resolve.mounts import inside, is_below, join, rest, strip_root
 from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.scene import Place, Scene, same_file
-from mapsd.resolve.stacked import hit
 
 if TYPE_CHECKING:
     from mapsd.resolve.vma import Resolver

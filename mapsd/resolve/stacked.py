@@ -1,19 +1,20 @@
 """Overlays where the handle does not decide: older kernels, and overlays whose lower layer is an overlay."""
 
 from mapsd.light import TYPE_CHECKING, Callable
-from mapsd.model import Absent, Backing, Evidence, Layer, Mount, Vma
+from mapsd.model import Absent, Backing, Evidence, Vma
 from mapsd.ports import ByVma
 from mapsd.resolve import samefs
 from mapsd.resolve.agreement import HeldFile, agreement
+from mapsd.resolve.bottoms import bottoms, hit, holds_data
 from mapsd.resolve.buildid import by_build_ids
-from mapsd.resolve.candidates import NEEDS_FRAMES, candidates, is_metacopy
+from mapsd.resolve.candidates import NEEDS_FRAMES
 from mapsd.resolve.comparison import NEEDS_PAGE, reason_of
 from mapsd.resolve.finding import Finding, Possible
-from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer, shows
+from mapsd.resolve.layerfile import Candidate, asker, shows
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.lowers import searched
 from mapsd.resolve.means import Said
-from mapsd.resolve.mounts import SUBVOLUMES, inside
+from mapsd.resolve.mounts import SUBVOLUMES
 from mapsd.resolve.moved import are_older
 from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.scene import Place, Scene
@@ -80,12 +81,6 @@ def _agreement(vma: Vma, overlay: Overlay, place: Place, held: HeldFile, resolve
     return agreement(vma, overlay, place, held, resolver.scene)
 
 
-def hit(layers: tuple[Layer, ...], overlay: Overlay, path: bytes | None, scene: Scene) -> Piece | None:
-    """Return the data file that a lookup in *layers* ends at, None where it ends at none."""
-    outcome = lookup(layers, path, asker(overlay, scene)) if path is not None else None
-    return outcome.data if isinstance(outcome, Hit) else None
-
-
 def by_lookup(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") -> Finding:
     """Return the finding where the overlay's handle names no real file: its layers are asked, comparison decides."""
     now = resolver.means.compare(vma, ByVma(vma.start, vma.end))
@@ -113,7 +108,7 @@ def by_lookup(vma: Vma, overlay: Overlay, place: Place, resolver: "Resolver") ->
         seen = Evidence("lookup", f"an upper file has the inode number {vma.inode}, which an overlay's file has of the "
                                   "one that it began as")
         return Finding(began.backing, "lookup", True, (*evidence, seen), possible=possible)
-    sure = all(_holds_data(piece, overlay, resolver) for piece in pieces if piece)
+    sure = all(holds_data(piece, overlay, resolver) for piece in pieces if piece)
     # Without an upper layer a name stays what it is, also below what covers it.
     stays = live or (place.verdict == "covered" and not overlay.has_upper())
     untouched = _untouched(vma, overlay, place, resolver.scene)
@@ -161,44 +156,3 @@ def _untouched(vma: Vma, overlay: Overlay, place: Place, scene: Scene) -> bool:
         return certain and (shown or numbered)
     return certain and shown and overlay.upper is not None and isinstance(
         scene.machine.entry(overlay.upper, place.inner, overlay.prefix), Absent)
-
-
-def _holds_data(piece: Piece, overlay: Overlay, resolver: "Resolver") -> bool:
-    """Return whether a layer's file is known to hold its data itself, in each overlay on the way down."""
-    if is_metacopy(piece.facts, overlay, resolver.scene) is not False:
-        return False
-    mount = _mount_of(piece, resolver.scene)
-    if mount is None or mount.fs_type != OVERLAY:
-        return True
-    inner = resolver.overlay(mount)
-    below = hit(inner.guessed(), inner, inside(mount, piece.facts.path), resolver.scene)
-    return below is None or _holds_data(below, inner, resolver)
-
-
-def _mount_of(piece: Piece, scene: Scene) -> Mount | None:
-    return scene.host.by_id(piece.facts.mount_id) or scene.table.by_id(piece.facts.mount_id)
-
-
-def bottoms(vma: Vma, piece: Piece, resolver: "Resolver") -> list[Candidate]:
-    """Return the files that a layer's file may stand for: itself, or those below where the layer is an overlay."""
-    scene = resolver.scene
-    mount = _mount_of(piece, scene)
-    if mount is None or mount.fs_type != OVERLAY:
-        return [in_layer(piece, scene)]
-    inner = resolver.overlay(mount)
-    place = Place("live", None, piece.facts, mount, inner=inside(mount, piece.facts.path))
-    found = candidates(vma._replace(inode=piece.facts.inode), place, inner, scene)
-    if found is None:
-        deeper = hit(inner.guessed(), inner, place.inner, scene)
-        below = bottoms(vma, deeper, resolver) if deeper else []
-    elif found.copy == "no":
-        below = [one for one in (found.lower,) if one is not None]
-    else:
-        below = [one for one in (found.lower, found.upper) if one is not None]
-    return [through(one, piece, scene) for one in below]
-
-
-def through(one: Candidate, piece: Piece, scene: Scene) -> Candidate:
-    """Return a candidate that lies below one more overlay's layer."""
-    outer = backing_of(piece.facts, piece.layer, scene)
-    return one._replace(backing=one.backing._replace(through=(outer, *one.backing.through)))
