@@ -8,7 +8,7 @@ from mapsd.errors import AccessDenied, NoHost, ParseError, ProcessGone
 from mapsd.light import Callable, Iterator, Sequence
 from mapsd.linux import processes, userns
 from mapsd.linux.files import unless_exhausted
-from mapsd.linux.machine import observer
+from mapsd.linux.observer import observer
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.runner import runner_of
 from mapsd.linux.tree import Files, tree_at

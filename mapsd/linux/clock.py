@@ -12,13 +12,19 @@ def started(ticks: int) -> int:
     return boot + ticks * 10**9 // os.sysconf("SC_CLK_TCK")
 
 
-def booted() -> int:
-    """Return when the machine was started in nanoseconds since the epoch, 0 where that may not be seen.
+def booted(oldest: int | None) -> int:
+    """Return when the machine was started in nanoseconds since the epoch, 0 where that is not known.
 
-    In a time namespace (Linux 5.6) it seems to have been started at another time. See time_namespaces(7).
+    *oldest* is the birth of the root of devtmpfs, which is made before anything can be mounted (devtmpfs_init(),
+    drivers/base/devtmpfs.c). The clocks alone may say a later time: a machine that its host had stopped has not counted
+    that, but was set right. One that was set back has files of before with later times. A time namespace (Linux 5.6)
+    shows another time since the start: time_namespaces(7).
     """
+    return 0 if oldest is None or _is_shifted() else min(oldest, started(0))
+
+
+def _is_shifted() -> bool:
     try:
-        spaces = os.listdir("/proc/self/ns")
-        return started(0) if "time" not in spaces or os.readlink("/proc/self/ns/time") == _INITIAL else 0
+        return "time" in os.listdir("/proc/self/ns") and os.readlink("/proc/self/ns/time") != _INITIAL
     except OSError:
-        return 0
+        return True

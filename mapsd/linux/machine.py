@@ -8,16 +8,14 @@ from mapsd.linux import capabilities, syscalls
 from mapsd.linux.files import facts, found, handle_of, opened, unless_exhausted
 from mapsd.linux.handles import Filesystems
 from mapsd.linux.layers import LayerDirs
+from mapsd.linux.observer import observer
 from mapsd.linux.procfs import ProcFs
-from mapsd.linux.views import View
-from mapsd.model import Backing, DeviceId, FileFacts, Found, Handle, Host, LayerDir, Mount, OverlayHandle, Refused, Vma
-from mapsd.parse import mountinfo
+from mapsd.model import Backing, DeviceId, FileFacts, Found, Handle, LayerDir, Mount, OverlayHandle, Refused, Vma
 from mapsd.parse.overlay_xattrs import NAMES
 from mapsd.ports import ByHandle, ByVma, FileRef, InLayer, InRoot, Namespace
 
 if TYPE_CHECKING:
     from mapsd.linux.backingfile import BackingFile
-    from mapsd.linux.elsewhere.hostroot import HostRoot
     from mapsd.linux.layercontents import LayerContents
     from mapsd.model.served import Server
 
@@ -81,8 +79,11 @@ class LiveMachine:
 
     def booted(self) -> int:
         """Return when the machine was started in nanoseconds since the epoch, 0 where that is not known."""
-        from mapsd.linux.clock import booted  # noqa: PLC0415  (where no time of birth tells when an overlay was mounted)
-        return booted()
+        from mapsd.linux.clock import booted  # noqa: PLC0415  (where no birth tells when an overlay was mounted)
+        roots = [(mount, self.named(mount.mount_point)) for mount in self._mounts
+                 if (mount.fs_type, mount.root) == (b"devtmpfs", b"/")]
+        births = [seen.born for mount, seen in roots if isinstance(seen, FileFacts) and seen.mount_id == mount.id]
+        return booted(births[0] if births else None)
 
     def reads_trusted(self) -> bool:
         """Return whether the observer has CAP_SYS_ADMIN in the initial user namespace."""
@@ -216,20 +217,6 @@ class LiveMachine:
                 return self._filesystems.open(wanted, flags)
 
 
-def observer(host: Host) -> "tuple[View, Sequence[Mount], HostRoot | None]":
-    """Return the view of whom a machine's files are seen by, its mounts, and the root to be closed. Raises NoHost."""
-    if host.root is None:
-        with open("/proc/self/mountinfo", "rb") as file:
-            mounts = mountinfo.parse(file.read())
-        return View(_openat2, lambda: mounts, b""), mounts, None
-    root = _root(host)
-    return View(root.open, lambda: root.mounts, root.path), root.mounts, root
-
-
-def _openat2(path: bytes, flags: int, resolve: int) -> int:
-    return syscalls.openat2(syscalls.AT_FDCWD, path, flags, resolve | syscalls.RESOLVE_NO_MAGICLINKS)
-
-
 def _facts_of(fd: int) -> FileFacts:
     with opened(fd):
         return facts(fd)
@@ -237,12 +224,6 @@ def _facts_of(fd: int) -> FileFacts:
 
 def _one(seen: FileFacts) -> tuple[object, ...]:
     return seen.st_dev, seen.inode, seen.mount_id
-
-
-def _root(host: Host) -> "HostRoot":
-    from mapsd.linux.elsewhere.host import first_mountinfo  # noqa: PLC0415  (most machines are our own)
-    from mapsd.linux.elsewhere.hostroot import HostRoot  # noqa: PLC0415
-    return HostRoot(host, first_mountinfo(host.procfs))
 
 
 def _is_on(parameter: int) -> bool:

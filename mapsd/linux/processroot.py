@@ -3,7 +3,7 @@
 import os
 
 from mapsd.linux.files import mount_id, opened, unless_exhausted
-from mapsd.linux.machine import observer
+from mapsd.linux.observer import observer
 from mapsd.linux.procfs import ProcFs
 from mapsd.linux.syscalls import statx
 from mapsd.linux.tree import Files, tree_at
