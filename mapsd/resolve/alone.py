@@ -6,6 +6,7 @@ from mapsd.parse import overlay_options
 from mapsd.resolve.layerfile import asker, filesystem_of
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.mounts import MountTable, is_below
+from mapsd.resolve.moved import is_before, is_timed
 from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.passing import BARE, PASSING
 from mapsd.resolve.scene import Scene
@@ -49,7 +50,8 @@ class Alone:
 
         Both change its time of change; the overlay may go on knowing it by another name.
         """
-        return lower.changed < (self._scene.machine.booted() if overlay.born is None else overlay.born)
+        since = self._scene.machine.booted() if overlay.born is None else overlay.born
+        return is_timed(lower, self._scene) and is_before(lower.changed, since)
 
     def may_collide(self, piece: Piece) -> bool:
         """Return whether another file may have the inode number of a layer's."""
@@ -74,7 +76,7 @@ def is_alone(overlay: Overlay, piece: Piece, text: bytes, scene: Scene) -> bool:
     are never copied up (ovl_hash_bylower(), fs/overlayfs/inode.c).
     """
     if piece.layer.role == "upper":
-        return piece.facts.nlink == 1 and overlay.born is not None and piece.facts.changed < overlay.born
+        return piece.facts.nlink == 1 and overlay.born is not None and is_before(piece.facts.changed, overlay.born)
     own = text != BARE and overlay.has_upper() and not overlay.maybe("index", scene)
     return piece.facts.nlink == 1 or own
 

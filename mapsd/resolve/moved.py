@@ -11,6 +11,12 @@ from mapsd.model import FileFacts, Layer, LayerDir, Mount
 from mapsd.resolve.mounts import MountTable
 from mapsd.resolve.scene import Scene
 
+_SECOND = 10**9  # nanoseconds
+# A rename changes the ctime there, by this machine's clock: others are served by another one, or by whoever likes.
+_TIMED = frozenset({b"bcachefs", b"btrfs", b"cramfs", b"erofs", b"ext2", b"ext3", b"ext4", b"f2fs", b"iso9660", b"jfs",
+                    b"nilfs2", b"overlay", b"ramfs", b"romfs", b"rootfs", b"squashfs", b"tmpfs", b"ubifs", b"udf",
+                    b"xfs", b"zfs"})
+
 
 def is_settled(lowers: Sequence[Layer], mount: Mount, since: int, scene: Scene) -> bool:
     """Return whether no component that tells the lower layers apart changed since a moment, nor a mount covered one.
@@ -19,7 +25,8 @@ def is_settled(lowers: Sequence[Layer], mount: Mount, since: int, scene: Scene) 
     earlier, in nanoseconds since the epoch.
     """
     found = [layer.dir for layer in lowers if layer.dir is not None]
-    if len(found) != len(lowers) or not _is_unmoved(found, since):
+    timed = all(is_timed(one.facts, scene) for one in found)
+    if len(found) != len(lowers) or not timed or not _is_unmoved(found, since):
         return False
     on = {one.facts.mount_id for one in found}
     return not any(mounted_later(one.facts, mount, scene) for one in found) and (
@@ -39,7 +46,24 @@ def _is_unmoved(found: Sequence[LayerDir], since: int) -> bool:
     """
     # What all layers share can not be moved apart: the last component never counts as shared.
     shared = set.intersection(*({name for name, _ in one.changes[:-1]} for one in found)) if found else set()
-    return all(changed < since for one in found for name, changed in one.changes if name not in shared)
+    return all(is_before(changed, since) for one in found for name, changed in one.changes if name not in shared)
+
+
+def is_before(changed: int, since: int) -> bool:
+    """Return whether a time of change (nanoseconds since the epoch) is before a moment, as exact as it is kept.
+
+    ext4 keeps whole seconds where its inodes have 128 bytes: what is left out may be as much as the zeros at the end.
+    """
+    grain = 1
+    while changed % (grain * 10) == 0 and grain < _SECOND:
+        grain *= 10
+    return changed + grain <= since
+
+
+def is_timed(found: FileFacts, scene: Scene) -> bool:
+    """Return whether a file's times are by this machine's clock, as those of the overlay's own directories are."""
+    mount = scene.host.by_id(found.mount_id) or scene.table.by_id(found.mount_id)
+    return mount is not None and mount.fs_type in _TIMED
 
 
 def mounted_later(found: FileFacts, mount: Mount, scene: Scene) -> bool:

@@ -41,7 +41,8 @@ FSOPEN, FSCONFIG, FSMOUNT, MOVE_MOUNT, OPEN_TREE = 430, 431, 432, 429, 428
 _SET_STRING, _SET_FD, _CREATE = 1, 5, 6
 _MOVE_EMPTY, AT_FDCWD, OPEN_TREE_CLONE, AT_RECURSIVE = 4, -100, 1, 0x8000
 RENAME_EXCHANGE = 2
-MAKE = {"ext4": ["mkfs.ext4", "-q", "-F"], "btrfs": ["mkfs.btrfs", "-q", "-f"], "xfs": ["mkfs.xfs", "-q", "-f"]}
+MAKE = {"ext4": ["mkfs.ext4", "-q", "-F"], "btrfs": ["mkfs.btrfs", "-q", "-f"], "xfs": ["mkfs.xfs", "-q", "-f"],
+        "ext4 of seconds": ["mkfs.ext4", "-q", "-F", "-I", "128"]}
 
 
 def _syscall(number: int, *arguments: int | bytes | None) -> int:
@@ -97,16 +98,16 @@ def loop_mounted(image: Path, target: Path, fs_type: str) -> Iterator[Path]:
 
 @contextmanager
 def filesystem(kind: str, where: Path) -> Iterator[Path]:
-    """Give an empty writable filesystem: tmpfs, ext4, btrfs or xfs."""
+    """Give an empty writable filesystem: tmpfs, ext4 (of seconds: it keeps no shorter times), btrfs or xfs."""
     if kind == "tmpfs":
         with mounted("scene", where, "tmpfs") as path:
             yield path
         return
-    image = where.with_suffix(".img")
+    image, fs_type = where.with_suffix(".img"), kind.partition(" ")[0]
     with image.open("wb") as file:
-        file.truncate({"ext4": 32, "btrfs": 128, "xfs": 320}[kind] << 20)
+        file.truncate({"ext4": 32, "btrfs": 128, "xfs": 320}[fs_type] << 20)
     subprocess.run([*MAKE[kind], image], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with loop_mounted(image, where, kind) as path:
+    with loop_mounted(image, where, fs_type) as path:
         yield path
 
 

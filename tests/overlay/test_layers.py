@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from time import sleep
+from time import sleep, time
 
 import pytest
 
@@ -158,6 +158,22 @@ def test_no_answer_is_wrong_when_the_process_is_younger_than_the_motion(lab, map
         sleep(0.03)  # the tick of the clock that processes start by is 10 ms
         scene.start()
         happen(scene, "early", writable=writable)
+        check(scene)
+
+
+def test_no_answer_is_wrong_when_lowers_are_swapped_in_the_second_of_the_mount(lab, mapper):
+    with Scene("two lowers are swapped in the second of the mount", lab, mapper) as scene:
+        ground = scene.stack.enter_context(kernel.filesystem("ext4 of seconds", scene.base / "ground"))
+        scene.lower(ground / "l1")
+        scene.lower(ground / "l2")
+        scene.upper(scene.base / "u")
+        lay(scene, "early")
+        while time() % 1 > 0.5:
+            sleep(0.05)
+        scene.mount()
+        two_lowers_are_swapped(scene)
+        scene.start()
+        happen(scene, "early")
         check(scene)
 
 
