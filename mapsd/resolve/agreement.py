@@ -3,7 +3,7 @@
 from mapsd.light import NamedTuple
 from mapsd.model import Absent, Backing, Evidence, FileFacts, Vma
 from mapsd.resolve.candidates import is_metacopy
-from mapsd.resolve.layerfile import filesystem_of, shows
+from mapsd.resolve.layerfile import filesystem_of, is_uncopied, shows_alone
 from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.scene import Place, Scene, same_file
 
@@ -33,7 +33,7 @@ def agreement(vma: Vma, overlay: Overlay, place: Place, held: HeldFile, scene: S
     if role == "upper":
         return (True, ()) if same_file(upper, facts) else (None, ())
     # The overlay shows its real file's ctime: another one is a copy's, which an index may keep under another name.
-    if isinstance(upper, Absent) and facts.changed == place.facts.changed:
+    if isinstance(upper, Absent) and is_uncopied(place.facts, facts, overlay):
         return True, ()
     if isinstance(upper, FileFacts) and _is_copy(upper, facts, place.facts) and not any(
             is_metacopy(one, overlay, scene) is not False for one in (upper, facts)):
@@ -53,4 +53,4 @@ def _is_copy(upper: FileFacts, lower: FileFacts, shown: FileFacts) -> bool:
     """Return whether the overlay shows of its file what its upper file has, and what its lower file has not."""
     if upper.kind != "file" or upper.size != shown.size:
         return False
-    return lower.size != shown.size or (shows(shown, upper) and lower.changed != shown.changed)
+    return lower.size != shown.size or (shows_alone(shown, upper) and lower.changed != shown.changed)

@@ -6,10 +6,11 @@ from mapsd.parse import overlay_options
 from mapsd.resolve.layerfile import asker, filesystem_of
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.mounts import MountTable, is_below
-from mapsd.resolve.moved import is_before, is_timed
+from mapsd.resolve.moved import is_timed
 from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.passing import BARE, PASSING
 from mapsd.resolve.scene import Scene
+from mapsd.resolve.times import is_before
 
 if TYPE_CHECKING:
     from mapsd.light import Iterator

@@ -11,12 +11,13 @@ from mapsd.model import Absent, Backing, FileFacts, Refused, Vma
 from mapsd.parse.overlay_xattrs import OVERLAY_FID, origin, overlay_handle
 from mapsd.ports import InLayer
 from mapsd.resolve.finding import NOTHING, Possible
-from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer, shows
+from mapsd.resolve.layerfile import WHOLE_SECONDS, Candidate, asker, backing_of, in_layer, is_uncopied, shows_alone
 from mapsd.resolve.lookup import Hit, Miss, Undecided, is_whiteout, lookup
 from mapsd.resolve.lowers import Lower, Question, lower_of
 from mapsd.resolve.moved import are_older
 from mapsd.resolve.overlays import Overlay
 from mapsd.resolve.scene import Place, Scene, same_file
+from mapsd.resolve.times import is_before
 from mapsd.resolve.uppers import indexed, named_upper, unlinked_upper, upper_of
 
 NEEDS_FRAMES = "CAP_SYS_ADMIN"
@@ -139,7 +140,7 @@ def _with_copy(data: Candidates, lower: Lower | None, asked: Question, path: byt
         return data._replace(copy="no")
     if overlay.upper is None:
         # The overlay shows the times of its real file, and a copy made after the mount has a later one.
-        if _untouched(lower, asked) and overlay.born is not None and asked.facts.changed < overlay.born:
+        if _untouched(lower, asked) and overlay.born is not None and is_before(asked.facts.changed, overlay.born):
             return data._replace(copy="no")
         return data._replace(copy="unknown", reason="the upper layer's directory was not found by identity",
                              needs="CAP_DAC_READ_SEARCH")
@@ -154,8 +155,10 @@ def _with_copy(data: Candidates, lower: Lower | None, asked: Question, path: byt
     if lower is None:
         return data._replace(copy="unknown")
     # A hard link's copy is in the index under another name, or somebody moved the copy in the upper layer.
-    return data._replace(copy="unknown", reason="the overlay shows another time of change than the lower file has: "
-                         "it was copied up, and the copy is not at its name", needs=NEEDS_FRAMES)
+    reason = WHOLE_SECONDS if lower.facts.changed == asked.facts.changed else (
+        "the overlay shows another time of change than the lower file has: it was copied up, and the copy is not at "
+        "its name")
+    return data._replace(copy="unknown", reason=reason, needs=NEEDS_FRAMES)
 
 
 def _is_shown(lower: Lower | None, asked: Question) -> bool:
@@ -164,13 +167,13 @@ def _is_shown(lower: Lower | None, asked: Question) -> bool:
     One of a copy of the whole filesystem has it all, but is mounted later than the overlay.
     """
     overlay = asked.overlay
-    return lower is not None and lower.facts.inode == asked.facts.inode and shows(asked.facts, lower.facts) and (
+    return lower is not None and lower.facts.inode == asked.facts.inode and shows_alone(asked.facts, lower.facts) and (
         are_older(overlay.lowers(), overlay.mount, asked.scene))
 
 
 def _untouched(lower: Lower | None, asked: Question) -> bool:
     """Return whether the overlay shows the lower file's own ctime (ovl_getattr asks the real file)."""
-    return lower is not None and lower.facts.changed == asked.facts.changed
+    return lower is not None and is_uncopied(asked.facts, lower.facts, asked.overlay)
 
 
 def _copy(found: FileFacts, data: Candidates, asked: Question, path: bytes) -> Candidates:

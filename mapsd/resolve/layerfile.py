@@ -6,6 +6,9 @@ from mapsd.ports import FileRef, InLayer
 from mapsd.resolve.lookup import Ask, Piece
 from mapsd.resolve.overlays import Overlay, ask_in
 from mapsd.resolve.scene import Scene
+from mapsd.resolve.times import is_before, is_exact
+
+WHOLE_SECONDS = "its time of change, in whole seconds, may be that of another file of its name as well"
 
 
 class Candidate(NamedTuple):
@@ -55,3 +58,18 @@ def shows(seen: FileFacts, real: FileFacts) -> bool:
     if None not in {seen.born, real.born} and seen.born != real.born:
         return False
     return (seen.kind, seen.changed, seen.size) == (real.kind, real.changed, real.size)
+
+
+def shows_alone(seen: FileFacts, real: FileFacts) -> bool:
+    """Return whether an overlay's file shows what another file than this one has by chance only."""
+    return shows(seen, real) and is_exact(seen.changed)
+
+
+def is_uncopied(seen: FileFacts, lower: FileFacts, overlay: Overlay) -> bool:
+    """Return whether an overlay's file shows the time of change that its lower file has, and no copy of that can have.
+
+    A copy is made after the mount, and has the time of that.
+    """
+    exact = is_exact(lower.changed) or (overlay.upper is not None and is_exact(overlay.upper.facts.changed))
+    old = overlay.born is not None and is_before(lower.changed, overlay.born)
+    return seen.changed == lower.changed and (exact or old)

@@ -10,8 +10,8 @@ from mapsd.light import Sequence
 from mapsd.model import FileFacts, Layer, LayerDir, Mount
 from mapsd.resolve.mounts import MountTable
 from mapsd.resolve.scene import Scene
+from mapsd.resolve.times import is_before
 
-_SECOND = 10**9  # nanoseconds
 # A rename changes the ctime there, by this machine's clock: others are served by another one, or by whoever likes.
 _TIMED = frozenset({b"bcachefs", b"btrfs", b"cramfs", b"erofs", b"ext2", b"ext3", b"ext4", b"f2fs", b"iso9660", b"jfs",
                     b"nilfs2", b"overlay", b"ramfs", b"romfs", b"rootfs", b"squashfs", b"tmpfs", b"ubifs", b"udf",
@@ -47,17 +47,6 @@ def _is_unmoved(found: Sequence[LayerDir], since: int) -> bool:
     # What all layers share can not be moved apart: the last component never counts as shared.
     shared = set.intersection(*({name for name, _ in one.changes[:-1]} for one in found)) if found else set()
     return all(is_before(changed, since) for one in found for name, changed in one.changes if name not in shared)
-
-
-def is_before(changed: int, since: int) -> bool:
-    """Return whether a time of change (nanoseconds since the epoch) is before a moment, as exact as it is kept.
-
-    ext4 keeps whole seconds where its inodes have 128 bytes: what is left out may be as much as the zeros at the end.
-    """
-    grain = 1
-    while changed % (grain * 10) == 0 and grain < _SECOND:
-        grain *= 10
-    return changed + grain <= since
 
 
 def is_timed(found: FileFacts, scene: Scene) -> bool:

@@ -12,7 +12,7 @@ from mapsd.ports import same_handle
 from mapsd.resolve.candidates import Candidates, candidates
 from mapsd.resolve.descent import descend
 from mapsd.resolve.labels import OTHER, doubted, is_winner, labelled
-from mapsd.resolve.layerfile import backing_of, shows
+from mapsd.resolve.layerfile import WHOLE_SECONDS, backing_of, is_uncopied, shows, shows_alone
 from mapsd.resolve.lookup import Ask
 from mapsd.resolve.mounts import inside
 from mapsd.resolve.moved import mounted_later
@@ -98,10 +98,10 @@ def by_handle(seen: FileFacts, path: bytes, found: Candidates, overlay: Overlay,
         return _proven(found.upper.backing, "the overlay's handle names this file of the upper layer")
     if found.copy == "yes" and found.upper is not None and found.upper.ref is not None and overlay.upper is not None:
         copy = scene.machine.entry(overlay.upper, path, overlay.prefix)
-        if isinstance(copy, FileFacts) and shows(seen, copy):
+        if isinstance(copy, FileFacts) and shows_alone(seen, copy):
             return _proven(found.upper.backing, "the upper layer has a file of this name, and the overlay shows "
                                                 "its times and size")
-        return Winner(None, "none", (), OTHER)
+        return Winner(None, "none", (), WHOLE_SECONDS if isinstance(copy, FileFacts) and shows(seen, copy) else OTHER)
     if found.pure_upper:
         return Winner(None, "none", (), "the file of the upper layer was not found", ("CAP_DAC_READ_SEARCH",))
     return Winner(None, "none", (), found.reason or "which layer's file it is was not found out",
@@ -124,6 +124,9 @@ def _by_walk(seen: FileFacts, descent: Descent, overlay: Overlay, scene: Scene) 
     top = tops[0]
     if not isinstance(top.found, FileFacts) or not shows(seen, top.found):
         return Winner(None, "none", (), OTHER)
+    if not shows_alone(seen, top.found) and overlay.has_upper() and not (
+            top.layer.role != "upper" and is_uncopied(seen, top.found, overlay)):
+        return Winner(None, "none", (), WHOLE_SECONDS)
     if not descent.visible and _may_lead_on(seen, overlay, scene):
         return Winner(None, "none", (), "whether its bytes lie elsewhere is in an attribute that cannot be seen",
                       ("CAP_SYS_ADMIN",))

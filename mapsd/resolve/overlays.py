@@ -8,6 +8,7 @@ from mapsd.ports import ByHandle, same_handle
 from mapsd.resolve.mounts import is_below, rest
 from mapsd.resolve.moved import is_settled
 from mapsd.resolve.scene import Scene, same_file
+from mapsd.resolve.times import is_exact
 
 OVERLAY = b"overlay"
 STORES = (b"/var/lib/containers/storage/overlay", b"/var/lib/docker/overlay2",
@@ -140,7 +141,8 @@ def _verified_upper(mount: Mount, lowers: Sequence[Layer], named: Sequence[Layer
 
 def _is_shown(root: FileFacts, upper: FileFacts, *, numbered: bool) -> bool:
     """Return whether an overlay's root may be of this upper directory; *numbered*: it has that one's inode number."""
-    return (root.changed, root.size) == (upper.changed, upper.size) and not (numbered and root.inode != upper.inode)
+    same = (root.changed, root.size) == (upper.changed, upper.size) and is_exact(root.changed)
+    return same and not (numbered and root.inode != upper.inode)
 
 
 def _root_facts(mount: Mount, scene: Scene) -> FileFacts | None:

@@ -8,7 +8,7 @@ engines do, names no layer file otherwise: it cannot decode handles, so it has n
 from mapsd.model import FileFacts, Vma
 from mapsd.ports import InLayer
 from mapsd.resolve.candidates import Candidates
-from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer, shows
+from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer, shows_alone
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.overlays import Overlay
 from mapsd.resolve.scene import Place, Scene
@@ -76,7 +76,7 @@ def _upper(overlay: Overlay, place: Place, scene: Scene) -> Piece | None:
     if not isinstance(found, FileFacts) or found.kind != "file" or "metacopy" in dict(found.xattrs):
         return None
     # Else another file was put there behind the overlay's back; where only one has a birth nothing tells.
-    is_copy = shows(place.facts, found) and place.facts.born == found.born
+    is_copy = shows_alone(place.facts, found) and place.facts.born == found.born
     return Piece(overlay.layers[0], place.inner, found) if is_copy else None
 
 

@@ -22,6 +22,7 @@ from mapsd.resolve.finding import Finding, Possible
 from mapsd.resolve.layerfile import backing_of, filesystem_of
 from mapsd.resolve.mounts import SUBVOLUMES, inside, strip_root
 from mapsd.resolve.scene import Place
+from mapsd.resolve.times import is_exact
 
 if TYPE_CHECKING:
     from mapsd.resolve.vma import Resolver
@@ -155,7 +156,7 @@ class Served:
         else:
             # A write through the mount may give both one time, whatever was done to a file of the upper layer before.
             same = (seen.changed, seen.size, seen.nlink) == (shown.changed, shown.size, shown.nlink) and (
-                older or one.layer.role == "lower")
+                is_exact(seen.changed)) and (older or one.layer.role == "lower")
         if one.layer.role == "upper":
             return same
         uppers = [layer.dir for layer in layers if layer.role == "upper"]

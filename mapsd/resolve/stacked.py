@@ -10,7 +10,7 @@ from mapsd.resolve.buildid import by_build_ids
 from mapsd.resolve.candidates import NEEDS_FRAMES
 from mapsd.resolve.comparison import NEEDS_PAGE, reason_of
 from mapsd.resolve.finding import Finding, Possible
-from mapsd.resolve.layerfile import Candidate, asker, shows
+from mapsd.resolve.layerfile import Candidate, asker, is_uncopied, shows
 from mapsd.resolve.lookup import Hit, Piece, lookup
 from mapsd.resolve.lowers import searched
 from mapsd.resolve.means import Said
@@ -18,6 +18,7 @@ from mapsd.resolve.mounts import SUBVOLUMES
 from mapsd.resolve.moved import are_older
 from mapsd.resolve.overlays import OVERLAY, Overlay
 from mapsd.resolve.scene import Place, Scene
+from mapsd.resolve.times import is_exact
 
 if TYPE_CHECKING:
     from mapsd.resolve.vma import Resolver
@@ -151,8 +152,10 @@ def _untouched(vma: Vma, overlay: Overlay, place: Place, scene: Scene) -> bool:
     # The overlay's inode has the number of the layer's (ovl_map_ino, fs/overlayfs/inode.c).
     numbered = vma.inode == top.inode
     # Where the directories may have been moved both count: a second file had them by chance.
-    certain = overlay.settled or (shown and numbered and are_older(overlay.lowers(), overlay.mount, scene))
+    certain = overlay.settled or (shown and is_exact(top.changed) and numbered and are_older(
+        overlay.lowers(), overlay.mount, scene))
     if not overlay.has_upper():
         return certain and (shown or numbered)
-    return certain and shown and overlay.upper is not None and isinstance(
+    uncopied = shown and place.facts is not None and is_uncopied(place.facts, top, overlay)
+    return certain and uncopied and overlay.upper is not None and isinstance(
         scene.machine.entry(overlay.upper, place.inner, overlay.prefix), Absent)
