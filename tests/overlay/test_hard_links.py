@@ -15,6 +15,17 @@ from tests.overlay.truth import check
 @pytest.mark.parametrize("done", ["written", "written, one unlinked", "one unlinked", "chmod", "renamed"])
 @pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
 def test_hard_links_of_a_lower_are_told_apart(lab, mapper, options, done, kind):
+    told_apart(lab, mapper, options, done, kind)
+
+
+@pytest.mark.parametrize("options", ["", ",index=on", ",nfs_export=on"])
+@pytest.mark.parametrize("done", ["written", "renamed"])
+def test_no_answer_is_wrong_where_copies_have_the_times_of_their_files(lab, mapper, options, done):
+    told_apart(lab, mapper, options, done, "ext4 of seconds")
+
+
+def told_apart(lab: Path, mapper: Path, options: str, done: str, kind: str) -> None:
+    """Check the answers about hard links of which one is changed."""
     with plain(f"hard links {done}, {kind}{options}", lab, mapper, kind) as scene:
         lower = scene.sources[0]
         scene.fill(lower, "d/a")

@@ -1,6 +1,7 @@
 """Files of a layer changed behind the overlay's back: unsupported by the kernel, and still no reason to be wrong."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,17 @@ MEDDLINGS = [a_file_is_renamed, a_file_is_renamed_and_a_copy_takes_its_place, a_
 @pytest.mark.parametrize(("role", "written"), [("lower", ""), ("lower", "then written"), ("lower", "written before"),
                                                ("lower", "then unlinked"), ("upper", "")])
 def test_no_answer_is_wrong_when_a_layer_is_meddled_with(lab, mapper, kind, meddling, written, role):
+    meddled(lab, mapper, kind, meddling, written, role)
+
+
+@pytest.mark.parametrize("meddling", MEDDLINGS, ids=lambda meddling: meddling.__name__)
+def test_no_answer_is_wrong_where_copies_have_the_times_of_their_files(lab, mapper, meddling):
+    meddled(lab, mapper, "ext4 of seconds", meddling, "", "upper")
+
+
+def meddled(lab: Path, mapper: Path, kind: str, meddling: Callable[[Path], str | None], written: str,
+            role: str) -> None:
+    """Check the answers about the files of a layer of which one was changed."""
     with Scene(f"{meddling.__name__.replace('_', ' ')} in the {role} {written}".strip(), lab, mapper) as scene:
         ground = scene.stack.enter_context(kernel.filesystem(kind, scene.base / "ground"))
         layer, upper = scene.lower(ground / "l"), scene.upper(ground / "u")
