@@ -1,7 +1,7 @@
 """Kernels that show the file of a layer in place of an overlay's: names are found again, and none is wrong.
 
-Every scene that is asked about by everybody is asked about on such a kernel as well (tests/overlay/truth.py); here is
-what has to be found, and what must not be.
+Every second scene that is asked about by everybody is asked about on such a kernel as well, with MAPSD_LACKING=all each
+(tests/overlay/truth.py); here is what has to be found, and what must not be.
 """
 
 import json
