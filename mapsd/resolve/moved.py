@@ -30,7 +30,7 @@ def is_settled(lowers: Sequence[Layer], mount: Mount, since: int, scene: Scene) 
         return False
     on = {one.facts.mount_id for one in found}
     return not any(mounted_later(one.facts, mount, scene) for one in found) and (
-        len(on) == 1 or any(_are_apart(on, table) for table in (scene.host, scene.table)))
+        len(on) < 2 or any(_are_apart(on, table) for table in (scene.host, scene.table)))
 
 
 def are_older(lowers: Sequence[Layer], mount: Mount, scene: Scene) -> bool:
