@@ -1,7 +1,7 @@
 """The files at the bottom of overlays that lie on one another: a layer's file may be another overlay's."""
 
 from mapsd.light import TYPE_CHECKING
-from mapsd.model import Layer, Mount, Vma
+from mapsd.model import Layer, Vma
 from mapsd.resolve.candidates import candidates, is_metacopy
 from mapsd.resolve.layerfile import Candidate, asker, backing_of, in_layer
 from mapsd.resolve.lookup import Hit, Piece, lookup
@@ -23,7 +23,7 @@ def holds_data(piece: Piece, overlay: Overlay, resolver: "Resolver") -> bool:
     """Return whether a layer's file is known to hold its data itself, in each overlay on the way down."""
     if is_metacopy(piece.facts, overlay, resolver.scene) is not False:
         return False
-    mount = _mount_of(piece, resolver.scene)
+    mount = resolver.scene.mount(piece.facts.mount_id)
     if mount is None or mount.fs_type != OVERLAY:
         return True
     inner = resolver.overlay(mount)
@@ -31,14 +31,10 @@ def holds_data(piece: Piece, overlay: Overlay, resolver: "Resolver") -> bool:
     return below is None or holds_data(below, inner, resolver)
 
 
-def _mount_of(piece: Piece, scene: Scene) -> Mount | None:
-    return scene.host.by_id(piece.facts.mount_id) or scene.table.by_id(piece.facts.mount_id)
-
-
 def bottoms(vma: Vma, piece: Piece, resolver: "Resolver") -> list[Candidate]:
     """Return the files that a layer's file may stand for: itself, or those below where the layer is an overlay."""
     scene = resolver.scene
-    mount = _mount_of(piece, scene)
+    mount = scene.mount(piece.facts.mount_id)
     if mount is None or mount.fs_type != OVERLAY:
         return [in_layer(piece, scene)]
     inner = resolver.overlay(mount)

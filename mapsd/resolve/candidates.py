@@ -172,7 +172,7 @@ def _is_shown(lower: Lower | None, asked: Question) -> bool:
 
 
 def _untouched(lower: Lower | None, asked: Question) -> bool:
-    """Return whether the overlay shows the lower file's own ctime (ovl_getattr asks the real file)."""
+    """Return whether the overlay shows the lower file's own ctime, not a copy's (ovl_getattr asks the real file)."""
     return lower is not None and is_uncopied(asked.facts, lower.facts, asked.overlay)
 
 

@@ -41,7 +41,7 @@ def backing_of(found: FileFacts, layer: Layer | None, scene: Scene) -> Backing:
 
 def filesystem_of(found: FileFacts, scene: Scene) -> tuple[DeviceId, bytes | None]:
     """Return the device and type of the filesystem that a file is on, as mountinfo has them."""
-    mount = scene.host.by_id(found.mount_id) or scene.table.by_id(found.mount_id)
+    mount = scene.mount(found.mount_id)
     return (mount.device, mount.fs_type) if mount else (found.st_dev, None)
 
 

@@ -114,7 +114,7 @@ def _directory(found: LayerDir, text: bytes, scene: Scene) -> Directory:
 def _inner(directory: LayerDir, scene: Scene) -> Mount | None:
     """Return the mount of the overlay that a layer's directory lies on, None where it lies on none."""
     identity = directory.facts.mount_id
-    mount = scene.host.by_id(identity) or scene.table.by_id(identity)
+    mount = scene.mount(identity)
     return mount if mount is not None and mount.fs_type == OVERLAY else None
 
 

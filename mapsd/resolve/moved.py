@@ -51,7 +51,7 @@ def _is_unmoved(found: Sequence[LayerDir], since: int) -> bool:
 
 def is_timed(found: FileFacts, scene: Scene) -> bool:
     """Return whether a file's times are by this machine's clock, as those of the overlay's own directories are."""
-    mount = scene.host.by_id(found.mount_id) or scene.table.by_id(found.mount_id)
+    mount = scene.mount(found.mount_id)
     return mount is not None and mount.fs_type in _TIMED
 
 

@@ -64,7 +64,7 @@ def _layers_on(overlay: Overlay, place: Place, vma: Vma, scene: Scene) -> list[L
 def _mount_of(layer: Layer, scene: Scene) -> Mount | None:
     if layer.dir is None:
         return None
-    return scene.host.by_id(layer.dir.facts.mount_id) or scene.table.by_id(layer.dir.facts.mount_id)
+    return scene.mount(layer.dir.facts.mount_id)
 
 
 def _held(vma: Vma, place: Place, above: list[_Above], resolver: "Resolver") -> Finding:

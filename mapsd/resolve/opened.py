@@ -168,7 +168,7 @@ def _overlay_below(winner: Winner, met: tuple[Met, ...], scene: Scene) -> tuple[
     for one in met:
         if one.what != "opens" or not isinstance(one.found, FileFacts) or not is_winner(one, winner):
             continue
-        mount = scene.host.by_id(one.found.mount_id) or scene.table.by_id(one.found.mount_id)
+        mount = scene.mount(one.found.mount_id)
         path = inside(mount, one.found.path) if mount is not None and mount.fs_type == OVERLAY else None
         if mount is not None and path is not None:
             return one.found, mount, path

@@ -22,6 +22,10 @@ class Scene(NamedTuple):
     root_mount: int | None
     namespace: int | None = None
 
+    def mount(self, mount_id: int) -> Mount | None:
+        """Return the mount with an id, whichever of the two tables lists it, None where neither does."""
+        return self.host.by_id(mount_id) or self.table.by_id(mount_id)
+
 
 class Place(NamedTuple):
     """Where the mapping's file is, seen from the process.

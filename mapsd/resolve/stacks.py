@@ -67,7 +67,7 @@ def place_of(found: FileFacts | LayerDir | None, scene: Scene) -> tuple[Mount, b
     facts = found.facts if isinstance(found, LayerDir) else found
     if facts is None:
         return None
-    mount = scene.host.by_id(facts.mount_id) or scene.table.by_id(facts.mount_id)
+    mount = scene.mount(facts.mount_id)
     path = inside(mount, facts.path) if mount is not None and facts.path.startswith(b"/") else None
     return None if mount is None or path is None else (mount, path)
 
